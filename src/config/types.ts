@@ -1,0 +1,99 @@
+/** The configuration after everything was read, merged, checked and given its defaults. */
+export interface ResolvedConfig {
+  target: Target;
+  /** Namespace of the target; undefined = the one of the kubeconfig context. */
+  namespace: string | undefined;
+  /** Path or `:`-separated list; undefined = KUBECONFIG, then ~/.kube/config. */
+  kubeconfig: string | undefined;
+  context: string | undefined;
+  acceptInvalidCertificates: boolean;
+  agent: AgentConfig;
+  feature: FeatureConfig;
+  /** What to do when the session cannot be started. */
+  onFailure: 'exit' | 'continue';
+  /** Where a key was given, for messages: `target` → `MIRRORD_TARGET` or `/app/mirrord.json`. */
+  sources: Record<string, string>;
+}
+
+export type Target =
+  | { kind: 'targetless' }
+  | { kind: 'pod' | 'deployment'; name: string; container: string | undefined };
+
+export interface AgentConfig {
+  image: string;
+  imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  imagePullSecrets: { name: string }[];
+  /** Namespace of the agent's Job; undefined = the target's. */
+  namespace: string | undefined;
+  /** Seconds from creation of the Job until it must serve. Default 60. */
+  startupTimeout: number;
+  /** Seconds the agent waits for its first client. Default 30. */
+  communicationTimeout: number;
+  /** Seconds the agent stays after its last session has gone. Default 60, 0 when CI is set. */
+  idleTimeout: number;
+  /** Seconds the finished Job stays. Default 1. */
+  ttl: number;
+  /** Seconds after which Kubernetes ends the Job in any case. Default 86,400. */
+  deadline: number;
+  privileged: boolean;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  tolerations: Record<string, unknown>[];
+  resources: { requests?: Record<string, string>; limits?: Record<string, string> };
+  serviceAccount: string | undefined;
+  priorityClass: string | undefined;
+  nodeSelector: Record<string, string> | undefined;
+  logLevel: 'error' | 'warn' | 'info' | 'debug';
+}
+
+export interface FeatureConfig {
+  env: EnvConfig;
+  fs: FsConfig;
+  network: {
+    outgoing: OutgoingConfig;
+    dns: { enabled: boolean; filter: AddressFilter | undefined };
+    /** Incoming traffic is not part of this version: only 'off' does anything. */
+    incoming: { mode: 'off' | 'mirror' | 'steal' };
+  };
+  hostname: boolean;
+}
+
+export interface EnvConfig {
+  enabled: boolean;
+  include: string[];
+  exclude: string[];
+  override: Record<string, string>;
+  unset: string[];
+  mapping: Record<string, string>;
+  envFile: string | undefined;
+}
+
+export interface FsConfig {
+  mode: 'local' | 'localwithoverrides' | 'read' | 'write';
+  /** Sources of case-insensitive regular expressions. */
+  readOnly: string[];
+  readWrite: string[];
+  local: string[];
+  notFound: string[];
+  mapping: Record<string, string>;
+}
+
+export interface OutgoingConfig {
+  tcp: boolean;
+  udp: boolean;
+  ignoreLocalhost: boolean;
+  filter: AddressFilter | undefined;
+}
+
+/** Only these go through the pod, or only these stay; entries as in mirrord's filter syntax. */
+export type AddressFilter = { remote: string[] } | { local: string[] };
+
+/** What `startSession()` and the command line may give on top of files and environment. */
+export interface ConfigOverrides {
+  target?: string | { path: string; namespace?: string };
+  namespace?: string;
+  configFile?: string;
+  context?: string;
+  kubeconfig?: string;
+  [key: string]: unknown;
+}

@@ -1,0 +1,54 @@
+import type { ResolvedConfig } from '../config/types';
+import type { Dial } from '../tunnel/transport';
+
+/** One line of progress; the presenter decides how it looks. */
+export interface ProgressEvent {
+  type: 'start' | 'done' | 'info' | 'warn' | 'fail';
+  /** Stable name of the step: 'config', 'cluster', 'target', 'agent', 'link'. */
+  step: string;
+  text: string;
+}
+export type Progress = (event: ProgressEvent) => void;
+
+/** The pod and container that were chosen. */
+export interface ChosenTarget {
+  /** As the user wrote it, e.g. `deployment/reviews`. */
+  path: string;
+  namespace: string;
+  pod: string;
+  podUid: string;
+  podIP: string | undefined;
+  container: string;
+  containerId: string;
+  nodeName: string;
+  /** Why this one, in one line. */
+  reason: string;
+  /** Mount paths of the container's volumes: remote by the path rules (`magic.auto_mount`). */
+  volumeMounts: { path: string; subPath: boolean }[];
+}
+
+/** All a process needs to reach a running agent by itself. Plain data. Holds the token: never in logs or arguments. */
+export interface AgentHandoff {
+  kubeconfig: string | undefined;
+  context: string | undefined;
+  acceptInvalidCertificates: boolean;
+  namespace: string;
+  pod: string;
+  /** Port the agent listens on, on its pod's 127.0.0.1. */
+  port: number;
+  token: string;
+  target: ChosenTarget | undefined;
+}
+
+/** A running agent. */
+export interface AgentHandle {
+  handoff: AgentHandoff;
+  dial: Dial;
+  /** Whether this call created the Job, or joined one that was there. */
+  created: boolean;
+  /** For a start that fails after this point: deletes the Job if this call created it. Never rejects. */
+  abandon(): Promise<void>;
+}
+
+export type StartAgent = (config: ResolvedConfig, progress: Progress, signal?: AbortSignal) => Promise<AgentHandle>;
+export type DialHandoff = (handoff: AgentHandoff) => Dial;

@@ -1,0 +1,128 @@
+/**
+ * Everything client and agent say to each other: call methods, stream kinds, events. Both halves import these types and
+ * nothing else of each other. A method that is added later names the protocol version that added it.
+ */
+
+/** Stat fields as the kernel has them: bigint, times in nanoseconds since the epoch. */
+export interface WireStat {
+  dev: bigint;
+  ino: bigint;
+  mode: bigint;
+  nlink: bigint;
+  uid: bigint;
+  gid: bigint;
+  rdev: bigint;
+  size: bigint;
+  blksize: bigint;
+  blocks: bigint;
+  atimeNs: bigint;
+  mtimeNs: bigint;
+  ctimeNs: bigint;
+  birthtimeNs: bigint;
+}
+
+/** Values of `UV_DIRENT_*`: 0 unknown, 1 file, 2 directory, 3 link, 4 fifo, 5 socket, 6 char, 7 block. */
+export type DirentType = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+
+export interface WireDirent {
+  name: string;
+  type: DirentType;
+  /** Relative to the directory that was read; '' for its own entries. Only other than '' with `recursive`. */
+  parent: string;
+}
+
+/** A system error as Node would build it: only what Node's own error of that call carries. */
+export interface WireError {
+  code: string;
+  errno?: number;
+  syscall?: string;
+  path?: string;
+  hostname?: string;
+  /** Text for errors that are not of the system, such as a refused call. */
+  message?: string;
+}
+
+export interface SocketAddress {
+  address: string;
+  port: number;
+  family: 4 | 6;
+}
+
+/** What the agent tells of itself and its target. */
+export interface AgentInfo {
+  agentVersion: string;
+  nodeVersion: string;
+  /** Hostname of the target's UTS namespace. */
+  hostname: string;
+  /** False when there is no target (targetless). */
+  targeted: boolean;
+  /** Whether the pod has an address and a route of that family beyond loopback. */
+  families: { ipv4: boolean; ipv6: boolean };
+  /** Process id of the target's main process as the agent sees it; 0 without a target. */
+  targetPid: number;
+}
+
+/**
+ * Calls from the client. `raw` says that the answer (or the request) carries bytes in the raw trailer beside the CBOR.
+ * Paths are absolute paths in the target's root.
+ */
+export interface CallMethods {
+  info: { params: Record<string, never>; result: AgentInfo };
+  env: {
+    /** Wildcards `*` and `?`, matched against the whole name. An empty `include` means all. */
+    params: { include: string[]; exclude: string[] };
+    result: { env: Record<string, string> };
+  };
+  /** One round trip: open, stat, read all, close. raw = the bytes. EFBIG over 2 GiB as in Node (ERR_FS_FILE_TOO_LARGE is made by the client). */
+  'fs.readFile': { params: { path: string; flags?: number; maxBytes?: number }; result: { stat: WireStat } };
+  /** Ranged read of a path; raw = at most `length` bytes from `position`. Short or empty at the end of the file. */
+  'fs.read': { params: { path: string; position: number; length: number }; result: Record<string, never> };
+  'fs.stat': { params: { path: string }; result: { stat: WireStat } };
+  'fs.lstat': { params: { path: string }; result: { stat: WireStat } };
+  'fs.access': { params: { path: string; mode: number }; result: Record<string, never> };
+  'fs.readdir': { params: { path: string; recursive?: boolean }; result: { entries: WireDirent[] } };
+  'fs.realpath': { params: { path: string }; result: { path: string } };
+  'fs.readlink': { params: { path: string }; result: { target: string } };
+  'fs.statfs': {
+    params: { path: string };
+    result: {
+      type: bigint;
+      bsize: bigint;
+      blocks: bigint;
+      bfree: bigint;
+      bavail: bigint;
+      files: bigint;
+      ffree: bigint;
+    };
+  };
+  /** `getaddrinfo` in the pod: hosts file, search list and name servers of the target. */
+  'dns.lookup': {
+    params: { hostname: string; family: 0 | 4 | 6; hints: number; order: 'verbatim' | 'ipv4first' | 'ipv6first' };
+    result: { addresses: { address: string; family: 4 | 6 }[] };
+  };
+  'dns.lookupService': {
+    params: { address: string; port: number };
+    result: { hostname: string; service: string };
+  };
+  /** c-ares queries: `rrtype` as `dns.resolve` names it (`A`, `SRV`, …), `PTR` by name, or `REVERSE` by address. */
+  'dns.resolve': {
+    params: { hostname: string; rrtype: string; ttl?: boolean };
+    /** What `dns.promises.resolve*` gives for that type. */
+    result: { records: unknown };
+  };
+}
+
+export type MethodName = keyof CallMethods;
+export type Params<M extends MethodName> = CallMethods[M]['params'];
+export type Result<M extends MethodName> = CallMethods[M]['result'];
+
+/** Metadata of OPEN, by kind. */
+export type OpenRequest = { kind: 'tcp'; host: string; port: number };
+
+/** Metadata of ACCEPT for `tcp`. */
+export interface OpenAnswer {
+  /** The address the connection has in the pod. */
+  podAddress: SocketAddress;
+  /** The address it is connected to. */
+  peerAddress: SocketAddress;
+}

@@ -1,0 +1,76 @@
+import type { MethodName, OpenAnswer, OpenRequest, Params, Result, WireError } from './contract';
+
+/** One answer: the CBOR part and, where the method has one, the raw trailer (empty otherwise). */
+export interface CallAnswer<M extends MethodName = MethodName> {
+  result: Result<M>;
+  raw: Uint8Array;
+}
+
+export interface CallOptions {
+  /** Milliseconds; rejects with code CALL_TIMEOUT and cancels the call on the other side. Default 30 s. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+/** How a stream ended before its time: a system error code such as ECONNRESET, and a text. */
+export interface StreamReset {
+  code: string;
+  message?: string;
+}
+
+/**
+ * One byte stream inside a link. Half-close both ways, credit on consumption.
+ *
+ * `data` hands over a chunk; the owner says `consumed(bytes)` when it has passed it on, which is what grants new credit.
+ */
+export interface MuxStream {
+  readonly id: number;
+  /** Metadata of ACCEPT; known when `open` has resolved. */
+  readonly answer: OpenAnswer;
+  /** Sends; true = go on, false = wait for `onDrain`. Data is accepted in any case and kept in order. */
+  write(chunk: Uint8Array): boolean;
+  /** Half-close after all that was written. */
+  end(): void;
+  /** Ends both directions at once. Code as of Node, e.g. 'ECONNRESET'. */
+  reset(code: string, message?: string): void;
+  consumed(bytes: number): void;
+  onData: (chunk: Uint8Array) => void;
+  onEnd: () => void;
+  onReset: (reset: StreamReset) => void;
+  onDrain: () => void;
+  /** Both directions are done, or reset. Called once, last. */
+  onClose: () => void;
+}
+
+/** An incoming OPEN: answer it with accept or refuse. */
+export interface StreamRequest<Q = OpenRequest> {
+  readonly id: number;
+  readonly metadata: Q;
+  accept(answer: OpenAnswer): MuxStream;
+  refuse(error: WireError): void;
+  /** The opener went away (RESET) before an answer. */
+  onAbort: () => void;
+}
+
+/** What the client half offers its users (bridge worker): implemented by `tunnel/`. */
+export interface AgentLink {
+  call<M extends MethodName>(method: M, params: Params<M>, options?: CallOptions): Promise<CallAnswer<M>>;
+  /** Rejects with a `WireFailure` when the agent refuses, e.g. ECONNREFUSED. */
+  open(metadata: OpenRequest, signal?: AbortSignal): Promise<MuxStream>;
+  /** Ends the session for good: GOAWAY, then the transport. */
+  close(): Promise<void>;
+  /** Settles when the session is over: undefined after close(), else the reason. */
+  readonly closed: Promise<Error | undefined>;
+}
+
+/** An error that came over the wire; `wire` is what the other side said. */
+export class WireFailure extends Error {
+  readonly code: string;
+  readonly wire: WireError;
+  constructor(wire: WireError) {
+    super(wire.message ?? wire.code);
+    this.name = 'WireFailure';
+    this.code = wire.code;
+    this.wire = wire;
+  }
+}
