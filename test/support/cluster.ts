@@ -99,16 +99,17 @@ interface AppOptions {
   port?: number;
   env?: { name: string; value?: string; valueFrom?: object }[];
   envFrom?: object[];
-  /** Volumes by mount path. */
-  volumes?: Record<string, object>;
+  /** Volumes by mount path; with `subPath`, that one file of it. */
+  volumes?: Record<string, { subPath?: string; configMap?: object; secret?: object; emptyDir?: object }>;
   securityContext?: object;
 }
 
 /** A Deployment of one container named `app`, ready when its port accepts. */
 export function deployment(options: AppOptions): KubernetesObject {
   const { name, namespace, port } = options;
-  const volumes = Object.entries(options.volumes ?? {}).map(([mountPath, volume], index) => ({
+  const volumes = Object.entries(options.volumes ?? {}).map(([mountPath, { subPath, ...volume }], index) => ({
     mountPath,
+    subPath,
     volume,
     name: `v${index}`,
   }));
@@ -135,7 +136,11 @@ export function deployment(options: AppOptions): KubernetesObject {
                 ports: [{ containerPort: port }],
                 readinessProbe: { tcpSocket: { port }, periodSeconds: 1 },
               }),
-              volumeMounts: volumes.map(({ name: volume, mountPath }) => ({ name: volume, mountPath })),
+              volumeMounts: volumes.map(({ name: volume, mountPath, subPath }) => ({
+                name: volume,
+                mountPath,
+                subPath,
+              })),
             },
           ],
           volumes: volumes.map(({ name: volume, volume: source }) => ({ name: volume, ...source })),
