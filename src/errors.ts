@@ -60,3 +60,32 @@ export function formatError(error: unknown): string {
   const { code, message, hint } = serializeError(error);
   return `mirrord: ${code}: ${message}${hint ? `\n\n${hint}` : ''}`;
 }
+
+/**
+ * The entry of `candidates` that `word` was most likely meant to be, or undefined when none is near: at most a third of the
+ * letters differ (one is always allowed), counted as insertions, deletions and replacements.
+ */
+export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    // Long lists of long names come from clusters: those that cannot be near need no table.
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}
