@@ -7,7 +7,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
-const crypto = webcrypto as Parameters<typeof cryptoProvider.set>[0];
+const crypto = webcrypto as unknown as typeof globalThis.crypto;
 cryptoProvider.set(crypto);
 
 /** A self-signed certificate for these names, as PEM. */
