@@ -1,0 +1,99 @@
+// A cluster with two pods for the benchmarks: the one that is named, or a playground of our own.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openCluster } from '../examples/shop/cluster.mjs';
+
+export const root = fileURLToPath(new URL('..', import.meta.url));
+export const preload = join(root, 'register.cjs');
+export const cli = join(root, 'dist/cli.js');
+export const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+/** Runs a process to its end and gives its standard output. */
+export function output(command, args, env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.once('error', reject);
+    child.once('close', (code) =>
+      code === 0 ? resolve(stdout) : reject(new Error(`${args.join(' ')} ended with ${code}\n${stderr}`)),
+    );
+  });
+}
+
+export async function openWorld({ kubeconfig }) {
+  const folder = mkdtempSync(join(tmpdir(), 'mirrord-bench-'));
+  const own = !kubeconfig;
+  const file = kubeconfig ?? join(folder, 'kubeconfig');
+  const playground = (...args) =>
+    output(process.execPath, [cli, 'playground', ...args], { ...process.env, MIRRORD_PLAYGROUND_DIR: folder });
+  if (own) await playground('start', '--detach', '--kubeconfig', file);
+
+  const namespace = 'default';
+  const cluster = openCluster(file);
+  const image = process.env.MIRRORD_E2E_NODE_IMAGE ?? 'playground/node:1';
+  await cluster.apply([
+    configMap('bench-code', {
+      'server.cjs': readFileSync(here('server.cjs'), 'utf8'),
+      'client.cjs': readFileSync(here('client.cjs'), 'utf8'),
+    }),
+    configMap('bench-data', { '4k.txt': 'x'.repeat(4096) }),
+    ...['bench-server', 'bench-target', 'bench-cold'].map(deployment),
+    service('bench-server'),
+  ]);
+  for (const name of ['bench-server', 'bench-target', 'bench-cold']) await cluster.waitForDeployment(namespace, name);
+
+  return {
+    cluster,
+    namespace,
+    env: {
+      ...process.env,
+      KUBECONFIG: file,
+      MIRRORD_TARGET: 'deployment/bench-target',
+      MIRRORD_TARGET_NAMESPACE: namespace,
+      MIRRORD_PROGRESS: 'off',
+      ...(process.env.MIRRORD_E2E_AGENT_IMAGE ? { MIRRORD_AGENT_IMAGE: process.env.MIRRORD_E2E_AGENT_IMAGE } : {}),
+    },
+    async close() {
+      if (own) await playground('stop');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+
+  function configMap(name, data) {
+    return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data };
+  }
+
+  function deployment(name) {
+    const container = {
+      name: 'app',
+      image,
+      command: ['node', '/app/server.cjs'],
+      readinessProbe: { tcpSocket: { port: 7000 }, periodSeconds: 1 },
+      volumeMounts: [
+        { name: 'code', mountPath: '/app' },
+        { name: 'data', mountPath: '/etc/bench' },
+      ],
+    };
+    const volumes = [
+      { name: 'code', configMap: { name: 'bench-code' } },
+      { name: 'data', configMap: { name: 'bench-data' } },
+    ];
+    const template = {
+      metadata: { labels: { app: name } },
+      spec: { terminationGracePeriodSeconds: 0, containers: [container], volumes },
+    };
+    const spec = { replicas: 1, selector: { matchLabels: { app: name } }, template };
+    return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec };
+  }
+
+  function service(name) {
+    const spec = { selector: { app: name }, ports: [{ port: 7000, targetPort: 7000 }] };
+    return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec };
+  }
+}
