@@ -13,11 +13,23 @@ interface Feature {
 
 export const FEATURE_TABLE = {
   /** `require()` of an ES module without a flag: what makes 20.19 the floor. */
-  requireEsm: { since: [[20, 19], [22, 12]], link: 'https://nodejs.org/api/modules.html#loading-ecmascript-modules-using-require' }, // biome-ignore format: one fact a line
+  requireEsm: {
+    since: [
+      [20, 19],
+      [22, 12],
+    ],
+    link: 'https://nodejs.org/api/modules.html#loading-ecmascript-modules-using-require',
+  },
   /** `module.enableCompileCache()`. */
   compileCache: { since: [[22, 8]], link: 'https://nodejs.org/api/module.html#moduleenablecompilecachecachedir' },
   /** `module.registerHooks()`: loader hooks in the app's own thread. */
-  registerHooks: { since: [[22, 15], [23, 5]], link: 'https://nodejs.org/api/module.html#moduleregisterhooksoptions' }, // biome-ignore format: one fact a line
+  registerHooks: {
+    since: [
+      [22, 15],
+      [23, 5],
+    ],
+    link: 'https://nodejs.org/api/module.html#moduleregisterhooksoptions',
+  },
   /** Loader hooks of `module.register()` run in a thread of their own, which sees every preload as well. */
   loaderThreads: {
     since: [[20, 6]],

@@ -110,7 +110,8 @@ function readHost(entry: string, host: string, bits: string | undefined): Addres
 function readSubnet(entry: string, host: string, version: number, bits: string): BlockList {
   if (version === 0) throw invalid(entry, `"${host}" is not an IP address, and only an address can have a "/${bits}"`);
   const most = version === 6 ? 128 : 32;
-  if (!/^\d{1,3}$/.test(bits) || Number(bits) > most) throw invalid(entry, `"/${bits}" is not a prefix of 0 to ${most} bits`); // biome-ignore format: one rule a line
+  if (!/^\d{1,3}$/.test(bits) || Number(bits) > most)
+    throw invalid(entry, `"/${bits}" is not a prefix of 0 to ${most} bits`);
   const list = new BlockList();
   list.addSubnet(host, Number(bits), version === 6 ? 'ipv6' : 'ipv4');
   return list;

@@ -2,6 +2,7 @@ import module from 'node:module';
 import net from 'node:net';
 import type { PatchContext } from '../runtime/verdict';
 import type { Patch, Undo } from './patch';
+import { tcpPatch } from './tcp/index';
 
 /**
  * On a core object and registered: a second copy of this code (another bundle, a Jest sandbox with its own globals) finds
@@ -10,7 +11,7 @@ import type { Patch, Undo } from './patch';
 const INSTALLED = Symbol.for('mirrord.patches');
 
 /** Files come last: until then our own start-up reads what it needs without a detour. */
-const PATCHES: readonly Patch[] = [];
+const PATCHES: readonly Patch[] = [tcpPatch];
 
 /**
  * Puts the patches in. Once per thread: a further call changes nothing and its undo does nothing.

@@ -1,5 +1,8 @@
 import type { MethodName, Params, Result } from '../protocol/contract';
 
+/** What patches read of the wire: they import it from here only. */
+export type { MethodName, Params, Result, WireDirent, WireStat } from '../protocol/contract';
+
 /**
  * What the policy says of one call of the app. Verdicts are values with reasons; the reason shows up in the debug log
  * (`DEBUG=mirrord:*`) and in docs/compatibility.md.
@@ -85,6 +88,8 @@ export interface ResolverAccess extends AgentCalls {
   decide(hostname: string): Verdict;
   hold(): void;
   release(): void;
+  /** Address families the pod has a route for; answers hold no others unless nothing would be left. Undefined = both. */
+  readonly families?: { ipv4: boolean; ipv6: boolean };
   /** Remembers which name an address was the answer for, so that rules by name work at the handle. */
   remember(hostname: string, addresses: string[]): void;
 }
@@ -95,12 +100,19 @@ export interface ChildAccess {
   inherit(env: Record<string, string | undefined>): Record<string, string>;
 }
 
+/** Where `patches/tcp` says which ports the app listens on; what `isOwnListener` of the outgoing policy answers from. */
+export interface ListenerAccess {
+  opened(port: number): void;
+  closed(port: number): void;
+}
+
 /** All that patches are given. A patch uses what it needs and imports nothing else of the runtime. */
 export interface PatchContext {
   files: FileAccess;
   outgoing: OutgoingAccess;
   resolver: ResolverAccess;
   children: ChildAccess;
+  listeners?: ListenerAccess;
   /** The pod's hostname; undefined = leave the client's. */
   hostname: string | undefined;
   /** Debug log, namespaced; never given values of variables or contents of files. */

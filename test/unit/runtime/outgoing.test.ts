@@ -56,7 +56,10 @@ describe('the outgoing policy', () => {
   });
 
   it('sends only what a remote list names through the pod', () => {
-    const decide = policy({ filter: { remote: ['10.0.0.0/8:5432', 'db.shop', 'udp://192.0.2.1'] } }, { '192.0.2.9': 'db.shop' }); // biome-ignore format: one call
+    const decide = policy(
+      { filter: { remote: ['10.0.0.0/8:5432', 'db.shop', 'udp://192.0.2.1'] } },
+      { '192.0.2.9': 'db.shop' },
+    );
     expect(decide('10.1.1.1', 5432)).toBe('remote');
     expect(decide('10.1.1.1', 5433)).toBe('configured-local');
     expect(decide('192.0.2.9', 1)).toBe('remote');

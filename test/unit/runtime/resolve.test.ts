@@ -49,14 +49,20 @@ describe('the resolver policy', () => {
   });
 
   it('remembers the last name of an address', () => {
-    const { remember, nameOf } = createResolverPolicy({ dns: { enabled: true, filter: undefined }, outgoingFilter: undefined }); // biome-ignore format: one call
+    const { remember, nameOf } = createResolverPolicy({
+      dns: { enabled: true, filter: undefined },
+      outgoingFilter: undefined,
+    });
     remember('One.shop', ['10.0.0.1', '10.0.0.2']);
     remember('two.shop.', ['10.0.0.2']);
     expect([nameOf('10.0.0.1'), nameOf('10.0.0.2'), nameOf('10.0.0.3')]).toEqual(['one.shop', 'two.shop', undefined]);
   });
 
   it('keeps the newest names when there are too many', () => {
-    const { remember, nameOf } = createResolverPolicy({ dns: { enabled: true, filter: undefined }, outgoingFilter: undefined }); // biome-ignore format: one call
+    const { remember, nameOf } = createResolverPolicy({
+      dns: { enabled: true, filter: undefined },
+      outgoingFilter: undefined,
+    });
     const address = (n: number) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`;
     for (let n = 0; n < MAX_REMEMBERED; n++) remember('a', [address(n)]);
     expect(nameOf(address(0))).toBe('a');

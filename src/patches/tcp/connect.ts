@@ -1,0 +1,157 @@
+import { AsyncResource } from 'node:async_hooks';
+import { isIPv4 } from 'node:net';
+import type { ConnectOutcome, OutgoingAccess, PatchContext } from '../../runtime/verdict';
+import type { Undo } from '../patch';
+import { errnoOf } from '../uv-errors';
+import { wrapMethod } from '../wrap';
+import type { Endpoints, installAddresses } from './addresses';
+import type { SourceAddresses } from './bind';
+import type { ConnectRequest, NativeTcp, TcpHandle } from './handle';
+
+/** A connection the pod has been asked for and that Node takes for a connect in progress. */
+interface PendingConnect {
+  request: ConnectRequest;
+  address: string;
+  port: number;
+  family: 4 | 6;
+  sourcePort: number;
+  /** Completion runs in the context of the call, as with Node: AsyncLocalStorage depends on it. */
+  scope: AsyncResource;
+  operation: ReturnType<OutgoingAccess['connect']>;
+  /** Whether it keeps the process alive, which it does while the handle is referenced. */
+  held: boolean;
+}
+
+export interface ConnectParts {
+  native: NativeTcp;
+  sources: SourceAddresses;
+  addresses: ReturnType<typeof installAddresses>;
+}
+
+/**
+ * Connects by way of the pod, remote first: Node's connect returns at once and stays in progress until the pod is
+ * connected. Only then is the handle connected to the relay on loopback, which knows it by its source port. So 'connect'
+ * means that the far end has accepted, and a failure is given to Node as an errno, from which it builds its own errors.
+ */
+export function installConnect(prototype: TcpHandle, context: PatchContext, parts: ConnectParts): Undo {
+  const { outgoing, log } = context;
+  const { native, sources, addresses } = parts;
+  const pendings = new Map<TcpHandle, PendingConnect>();
+
+  function begin(handle: TcpHandle, request: ConnectRequest, address: string, port: number, family: 4 | 6): number {
+    // Bound now, not later: the handle has a descriptor from here on, as it has after Node's own connect, and options
+    // that are set meanwhile take effect.
+    const sourcePort = sources.secure(handle);
+    if (sourcePort <= 0) return sourcePort || errnoOf('EADDRNOTAVAIL')!;
+    const scope = new AsyncResource('MIRRORD_CONNECT');
+    const operation = outgoing.connect({ address: unmapped(address), port }, (outcome) => {
+      const pending = take(handle, operation);
+      if (pending) scope.runInAsyncScope(finish, undefined, handle, pending, outcome);
+    });
+    const pending = { request, address, port, family, sourcePort, scope, operation, held: false };
+    pendings.set(handle, pending);
+    keepAlive(pending, native.hasRef.call(handle));
+    return 0;
+  }
+
+  function finish(handle: TcpHandle, pending: PendingConnect, outcome: ConnectOutcome): void {
+    const status = outcome.ok ? join(handle, pending, outcome.podAddress) : errnoOf(outcome.code);
+    if (status === undefined) log('tcp', `unknown error ${(outcome as { code?: string }).code} taken for ECONNREFUSED`);
+    if (status !== 0) complete(handle, pending, status ?? errnoOf('ECONNREFUSED')!);
+  }
+
+  /** The rest of the connect is Node's: it completes the request when the relay has accepted. */
+  function join(
+    handle: TcpHandle,
+    pending: PendingConnect,
+    own: { address: string; port: number; family: 4 | 6 },
+  ): number {
+    outgoing.announce(pending.operation.id, pending.sourcePort);
+    addresses.set(handle, endpoints(pending, own));
+    return sources.connectToRelay(handle, pending.request, outgoing.relayPort);
+  }
+
+  function complete(handle: TcpHandle, { request }: PendingConnect, status: number): void {
+    request.oncomplete?.(status, handle, request, false, false);
+  }
+
+  /** Removes the pending connect of a handle, if it is (still) that one, and lets the process go. */
+  function take(handle: TcpHandle, operation?: PendingConnect['operation']): PendingConnect | undefined {
+    const pending = pendings.get(handle);
+    if (!pending || (operation && pending.operation !== operation)) return undefined;
+    pendings.delete(handle);
+    keepAlive(pending, false);
+    return pending;
+  }
+
+  function keepAlive(pending: PendingConnect, wanted: boolean): void {
+    if (pending.held === wanted) return;
+    pending.held = wanted;
+    if (wanted) outgoing.hold();
+    else outgoing.release();
+  }
+
+  const wrapConnect = (name: 'connect' | 'connect6', family: 4 | 6): Undo =>
+    wrapMethod(
+      prototype,
+      name,
+      (connect) =>
+        function (this: TcpHandle, request: ConnectRequest, address: string, port: number, ...rest: unknown[]) {
+          const verdict = outgoing.decide(address, port, family);
+          log('tcp', `${address} ${port}: ${verdict.kind === 'bypass' ? `here, ${verdict.reason}` : verdict.kind}`);
+          if (verdict.kind === 'remote') return begin(this, request, address, port, family);
+          if (verdict.kind === 'refuse') return errnoOf(verdict.error.code ?? '') ?? errnoOf('EACCES');
+          return sources.postponedError(this) || Reflect.apply(connect, this, [request, address, port, ...rest]);
+        },
+    );
+
+  const undos = [
+    wrapConnect('connect', 4),
+    wrapConnect('connect6', 6),
+    wrapMethod(
+      prototype,
+      'close',
+      (close) =>
+        function (this: TcpHandle, ...args: [callback?: () => void]) {
+          const pending = take(this);
+          if (!pending) return Reflect.apply(close, this, args);
+          pending.operation.abort();
+          // libuv completes a connect in progress with ECANCELED just before it reports the handle closed.
+          return close.call(this, () => {
+            pending.scope.runInAsyncScope(complete, undefined, this, pending, errnoOf('ECANCELED')!);
+            if (typeof args[0] === 'function') args[0].call(this);
+          });
+        },
+    ),
+    ...(['ref', 'unref'] as const).map((name) =>
+      wrapMethod(
+        prototype,
+        name,
+        (method) =>
+          function (this: TcpHandle, ...args: unknown[]) {
+            const result = Reflect.apply(method, this, args);
+            const pending = pendings.get(this);
+            if (pending) keepAlive(pending, name === 'ref');
+            return result;
+          },
+      ),
+    ),
+  ];
+  return () => {
+    for (const undo of undos) undo();
+  };
+}
+
+/** The pod may be without IPv6 and still reach an IPv4 address that is written as `::ffff:10.0.0.1`. */
+function unmapped(address: string): string {
+  const tail = /^::ffff:([\d.]+)$/i.exec(address)?.[1];
+  return tail && isIPv4(tail) ? tail : address;
+}
+
+function endpoints(pending: PendingConnect, own: { address: string; port: number; family: 4 | 6 }): Endpoints {
+  const name = (family: 4 | 6) => (family === 6 ? 'IPv6' : 'IPv4');
+  return {
+    peer: { address: pending.address, port: pending.port, family: name(pending.family) },
+    own: { address: own.address, port: own.port, family: name(own.family) },
+  };
+}

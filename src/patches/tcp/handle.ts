@@ -1,0 +1,61 @@
+import net from 'node:net';
+
+/** What `getsockname` and `getpeername` fill in. */
+export interface HandleAddress {
+  address?: string;
+  port?: number;
+  family?: 'IPv4' | 'IPv6';
+}
+
+/** Node's `TCPConnectWrap`: what is told that a connect has succeeded or failed. */
+export interface ConnectRequest {
+  /** Node takes it away when a happy-eyeballs attempt has run out of time. */
+  oncomplete?: (
+    status: number,
+    handle: TcpHandle,
+    request: ConnectRequest,
+    readable: boolean,
+    writable: boolean,
+  ) => void;
+}
+
+/** Node's `TCP`, as far as it is used here. Methods return 0 or a negative errno. */
+export interface TcpHandle {
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  listen(backlog: number): number;
+  getsockname(out: HandleAddress): number;
+  getpeername(out: HandleAddress): number;
+  close(callback?: () => void): void;
+  ref(): void;
+  unref(): void;
+  hasRef(): boolean;
+}
+
+/**
+ * The prototype every TCP handle of this thread has. A socket makes its handle before it looks the name up, so one with a
+ * lookup that never answers shows it without touching the network. `process.binding('tcp_wrap')` would give it too, but
+ * warns under `--pending-deprecation` and is refused under `--permission`.
+ */
+export function findTcpPrototype(): TcpHandle {
+  const socket = new net.Socket();
+  socket.on('error', () => {});
+  try {
+    socket.connect({ host: 'handle.invalid', port: 1, autoSelectFamily: false, lookup: () => {} });
+    const { _handle: handle } = socket as unknown as { _handle: TcpHandle | null };
+    if (typeof handle?.connect !== 'function') throw new Error('net.Socket has no TCP handle in this version of Node');
+    return Object.getPrototypeOf(handle) as TcpHandle;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Node's own methods, called with a handle, past whatever is patched. */
+export type NativeTcp = { readonly [K in keyof TcpHandle]: TcpHandle[K] };
+
+export function captureNatives(prototype: TcpHandle): NativeTcp {
+  const { connect, connect6, bind, bind6, listen, getsockname, getpeername, close, ref, unref, hasRef } = prototype;
+  return { connect, connect6, bind, bind6, listen, getsockname, getpeername, close, ref, unref, hasRef };
+}
