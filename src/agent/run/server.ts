@@ -1,0 +1,103 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Server, Socket } from 'node:net';
+import { SessionAcceptor } from '../../protocol/acceptor';
+import { VERSION } from '../../version';
+import type { AgentSettings } from '../arguments';
+import { RecordResolver } from '../dns/records';
+import type { Log } from '../log';
+import type { Target } from '../target/target';
+import { DRAIN_MS, EXIT } from './messages';
+import { serveSession } from './session';
+
+/** All sessions of one agent, and when it is time to go. */
+export class AgentServer {
+  readonly #settings: AgentSettings;
+  readonly #log: Log;
+  readonly #acceptor: SessionAcceptor;
+  readonly #sockets = new Set<Socket>();
+  #target: Target;
+  #leaving: NodeJS.Timeout | undefined;
+  #listener: Server | undefined;
+  #stopped = false;
+  #end!: (code: number) => void;
+  readonly #ended = new Promise<number>((resolve) => {
+    this.#end = resolve;
+  });
+
+  constructor(settings: AgentSettings, target: Target, log: Log) {
+    this.#settings = settings;
+    this.#target = target;
+    this.#log = log;
+    const context = { target: () => this.#target, resolver: new RecordResolver() };
+    this.#acceptor = new SessionAcceptor({
+      verifyToken: tokenVerifier(settings.token),
+      hello: () => ({ agentVersion: VERSION }),
+      graceMs: settings.grace * 1000,
+      now: () => performance.now(),
+      setTimer: (ms, run) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+      onSession: (connection, hello) => {
+        this.#stay();
+        log.info('session started', { client: hello.clientName, sessions: this.#acceptor.sessions });
+        serveSession(connection, context, log);
+      },
+      onSessionEnd: (remaining) => {
+        if (remaining === 0) this.#leaveAfter(settings.idleTimeout, `no session for ${settings.idleTimeout} s`);
+      },
+    });
+  }
+
+  /** Takes connections until it is time to end; resolves with the exit code. */
+  serve(listener: Server): Promise<number> {
+    this.#listener = listener;
+    listener.on('connection', (socket) => this.accept(socket));
+    listener.on('error', (error) => this.#log.error(`the listener failed: ${error.message}`));
+    const { communicationTimeout } = this.#settings;
+    this.#leaveAfter(communicationTimeout, `no client came within ${communicationTimeout} s`);
+    return this.#ended;
+  }
+
+  accept(socket: Socket): void {
+    if (this.#stopped) return void socket.destroy();
+    this.#sockets.add(socket.setNoDelay(true));
+    socket.on('close', () => this.#sockets.delete(socket));
+    this.#acceptor.accept(socket);
+  }
+
+  replaceTarget(target: Target): void {
+    this.#target = target;
+  }
+
+  /** Tells the clients, waits until they have gone or the time is over, then ends with code 0. Once. */
+  stop(reason: string): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#stay();
+    this.#log.info(`ending: ${reason}`);
+    this.#listener?.close();
+    this.#acceptor.close(reason);
+    const end = () => this.#end(EXIT.ok);
+    setTimeout(end, DRAIN_MS);
+    for (const socket of this.#sockets) socket.on('close', () => this.#sockets.size === 0 && end());
+    if (this.#sockets.size === 0) setImmediate(end);
+  }
+
+  #leaveAfter(seconds: number, why: string): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#leaving);
+    this.#leaving = setTimeout(() => this.stop(why), seconds * 1000);
+  }
+
+  #stay(): void {
+    clearTimeout(this.#leaving);
+  }
+}
+
+/** Compares digests: equal in length whatever was sent, and in constant time. */
+function tokenVerifier(expected: string): (token: string) => boolean {
+  const digest = (token: string) => createHash('sha256').update(token).digest();
+  const right = digest(expected);
+  return (token) => typeof token === 'string' && timingSafeEqual(digest(token), right);
+}
