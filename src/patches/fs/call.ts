@@ -1,0 +1,43 @@
+import type { FileIntent, MethodName, Params, Result } from '../../runtime/verdict';
+import type { Gate } from './gate';
+import type { PodPath } from './paths';
+import { type Steps, take } from './steps';
+
+/** One call of the app that is the pod's. */
+export interface Call {
+  gate: Gate;
+  target: PodPath;
+  form: 'sync' | 'callback' | 'promise';
+  /** Arguments after the path, without the callback. */
+  rest: unknown[];
+}
+
+/** One file function in all forms Node has it in. */
+export interface Operation<O = any> {
+  /** Name of the callback form; the blocking one has `Sync` behind it. */
+  method: string;
+  /** What libuv calls it in errors. */
+  syscall: string;
+  /** How many arguments follow the path, the callback left out. */
+  maxArguments: number;
+  /** `read` when it is not given. */
+  intent?(rest: unknown[]): FileIntent;
+  /** Undefined = not a form we know: Node's own function gets the call, and refuses it if it is wrong. */
+  parse(rest: unknown[]): O | undefined;
+  run(call: Call, options: O): Steps<unknown>;
+  /** Something that is thrown instead of Node's system error, where Node does that. */
+  fail?(error: unknown, call: Call, options: O): Steps<unknown>;
+}
+
+export interface Answer<M extends MethodName> {
+  result: Result<M>;
+  raw: Uint8Array;
+}
+
+/** Asks the agent, in the form the app called in. Fails with what the link gives; wrappers make Node's error of it. */
+export function* ask<M extends MethodName>(gate: Gate, method: M, params: Params<M>): Steps<Answer<M>> {
+  return yield* take<Answer<M>>({
+    sync: () => gate.files.callSync(method, params),
+    async: () => gate.files.call(method, params),
+  });
+}

@@ -1,0 +1,26 @@
+/**
+ * Node's own file functions, captured when this file is loaded: before any patch, and before the app or its fake file
+ * systems change them. What is patched calls these, and so does our own work on temporary files.
+ */
+import fs from 'node:fs';
+
+type FileSystem = typeof fs;
+type FileSystemPromises = typeof fs.promises;
+
+/** Values only: reading the lazy getters (`ReadStream`, `promises`) would load the streams of every app at start-up. */
+function capture<T extends object>(source: T): T {
+  const copy: Record<string, unknown> = {};
+  for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(source))) {
+    if (typeof descriptor.value === 'function') copy[name] = descriptor.value;
+  }
+  return copy as T;
+}
+
+export const realFs: Omit<FileSystem, 'promises' | 'constants'> = capture(fs);
+export const realPromises: FileSystemPromises = capture(fs.promises);
+export const { constants } = fs;
+
+/** A wrapper may be asked for a function by a name that is put together, such as `stat` + `Sync`. */
+export function realFunction(name: string): (...args: any[]) => any {
+  return (realFs as unknown as Record<string, (...args: any[]) => any>)[name]!;
+}

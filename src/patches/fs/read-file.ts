@@ -1,0 +1,106 @@
+import type { WireStat } from '../../runtime/verdict';
+import { type Answer, ask, type Call, type Operation } from './call';
+import { failureCode, isWireFailure, systemError } from './errors';
+import { type EncodingOptions, intentOfFlags, parseOptions, wireFlags } from './options';
+import { realFs, realPromises } from './originals';
+import { type Steps, take } from './steps';
+
+interface ReadFileOptions extends EncodingOptions {
+  flag: unknown;
+  signal: AbortSignal | undefined;
+}
+
+function flagOf(options: unknown): unknown {
+  return typeof options === 'object' && options !== null ? (options as { flag?: unknown }).flag : undefined;
+}
+
+/** A buffer of the app's own: not a window into memory that somebody else holds. */
+export function ownBuffer(raw: Uint8Array): Buffer {
+  const { buffer } = raw;
+  if (buffer instanceof ArrayBuffer && raw.byteLength === buffer.byteLength) return Buffer.from(buffer);
+  const own = Buffer.allocUnsafeSlow(raw.byteLength);
+  own.set(raw);
+  return own;
+}
+
+/** One round trip for open, stat, read and close. Ends early when the signal does; the answer is dropped then. */
+function* readAll({ gate, target, form }: Call, flag: unknown, signal?: AbortSignal): Steps<Answer<'fs.readFile'>> {
+  const flags = wireFlags(flag);
+  const params = flags === 0 ? { path: target.ask } : { path: target.ask, flags };
+  if (!signal || form === 'sync') return yield* ask(gate, 'fs.readFile', params);
+  return yield* take<Answer<'fs.readFile'>>({
+    sync: () => gate.files.callSync('fs.readFile', params),
+    async: () => {
+      // With a signal that is aborted Node fails before it touches the file, with the error that belongs to it.
+      const aborted = () => realPromises.readFile(process.execPath, { signal });
+      if (signal.aborted) return aborted() as never;
+      let stop = () => {};
+      const early = new Promise<never>((_, reject) => {
+        stop = () => aborted().catch(reject);
+        signal.addEventListener('abort', stop, { once: true });
+      });
+      const answer = gate.files.call('fs.readFile', params);
+      return Promise.race([answer, early]).finally(() => signal.removeEventListener('abort', stop));
+    },
+  });
+}
+
+/** `open` has worked where `read` fails: a folder, some files of /proc. Node's error names no path then. */
+export function* failReading(error: unknown, { gate, target }: Call): Steps<never> {
+  const code = failureCode(error);
+  if (code === 'EFBIG' || code === 'ERR_FS_FILE_TOO_LARGE') {
+    const { result } = yield* ask(gate, 'fs.stat', { path: target.ask });
+    const large = new RangeError(`File size (${(result.stat as WireStat).size}) is greater than 2 GiB`);
+    throw Object.assign(large, { code: 'ERR_FS_FILE_TOO_LARGE' });
+  }
+  if (code === 'EISDIR' || (isWireFailure(error) && error.wire.syscall === 'read')) {
+    throw systemError(code!, { syscall: 'read' });
+  }
+  throw error;
+}
+
+export const readFile: Operation<ReadFileOptions> = {
+  method: 'readFile',
+  syscall: 'open',
+  maxArguments: 1,
+  intent: ([options]) => intentOfFlags(flagOf(options)),
+  parse([value]) {
+    const options = parseOptions(value);
+    if (!options) return undefined;
+    const { flag, signal } = options.object;
+    if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== 'function')
+      return undefined;
+    return { ...options, flag, signal: signal as AbortSignal | undefined };
+  },
+  *run(call, { encoding, flag, signal }) {
+    const { raw } = yield* readAll(call, flag, signal);
+    if (encoding === undefined) return ownBuffer(raw);
+    return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString(encoding as BufferEncoding);
+  },
+  fail: failReading,
+};
+
+/** A Blob of the bytes as they are now: what Node makes reads the file when it is used. */
+export const openAsBlob: Operation<{ type: string }> = {
+  method: 'openAsBlob',
+  syscall: 'open',
+  maxArguments: 1,
+  parse([options]) {
+    const { type = '' } = (options ?? {}) as { type?: unknown };
+    return typeof options === 'function' || typeof type !== 'string' ? undefined : { type };
+  },
+  *run(call, { type }) {
+    const { raw } = yield* readAll(call, undefined);
+    return new Blob([ownBuffer(raw)], { type });
+  },
+  *fail(error, call) {
+    // Node says the same of every file that cannot be opened, and this folder is none.
+    const missing = `${process.execPath}.mirrord-${process.pid}`;
+    if (failureCode(error) === undefined || failureCode(error) === 'LINK_LOST') throw error;
+    call.gate.log('fs', `openAsBlob ${call.target.given}: ${failureCode(error)}`);
+    return yield* take<unknown>({
+      sync: () => undefined,
+      async: () => (realFs as { openAsBlob(path: string): Promise<unknown> }).openAsBlob(missing),
+    });
+  },
+};
