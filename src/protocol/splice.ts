@@ -1,0 +1,49 @@
+import type { Duplex } from 'node:stream';
+import type { MuxStream } from './session-types';
+
+/** A socket with `allowHalfOpen`. TCP sockets have `resetAndDestroy`; on others it may throw. */
+export type SplicableSocket = Duplex & { resetAndDestroy?(): unknown };
+
+/**
+ * Joins a stream and a socket for good: bytes both ways with back-pressure, half-close both ways, reset both ways. Credit
+ * goes back when the socket has taken the bytes, so a reader that never reads costs one window.
+ */
+export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
+  let streamClosed = false;
+
+  stream.onDrain = () => socket.resume();
+  stream.onEnd = () => socket.end();
+  stream.onReset = () => abort(socket);
+  stream.onClose = () => {
+    streamClosed = true;
+  };
+  stream.onData = (chunk) => {
+    if (socket.destroyed) return;
+    socket.write(chunk, () => stream.consumed(chunk.byteLength));
+  };
+
+  socket.on('data', (chunk: Uint8Array) => {
+    if (!stream.write(chunk)) socket.pause();
+  });
+  socket.on('end', () => stream.end());
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    if (!streamClosed) stream.reset(error.code ?? 'ECONNRESET', error.message);
+  });
+  socket.on('close', () => {
+    // Both ends were passed on, or nobody is left who could pass them on.
+    if (!streamClosed && !(socket.readableEnded && socket.writableFinished)) stream.reset('ECONNRESET');
+  });
+  if (socket.destroyed) stream.reset('ECONNRESET');
+  else socket.resume();
+}
+
+/** A reset as the peer of a TCP connection sees it: RST, not FIN. */
+function abort(socket: SplicableSocket): void {
+  if (socket.destroyed) return;
+  try {
+    if (socket.resetAndDestroy) socket.resetAndDestroy();
+    else socket.destroy();
+  } catch {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Version of what is said inside the frames. The version byte of a frame is the framing's alone.
+ *
+ * Both ends tell the range they speak, and settle on the lower of the two upper ends.
+ */
+export const PROTOCOL_VERSION = 1;
+export const OLDEST_PROTOCOL = 1;
+
+/** Abilities that can be there or not within one version. None so far. */
+export const FEATURES: readonly string[] = [];
+
+export interface SpokenVersions {
+  protocol: number;
+  /** Oldest version that is still understood. */
+  oldest: number;
+}
+
+/** The version both speak, or undefined when there is none. */
+export function settleVersion(own: SpokenVersions, peer: SpokenVersions): number | undefined {
+  const version = Math.min(own.protocol, peer.protocol);
+  return version >= own.oldest && version >= peer.oldest ? version : undefined;
+}
+
+export function settleFeatures(own: readonly string[], peer: readonly string[]): string[] {
+  return own.filter((feature) => peer.includes(feature));
+}

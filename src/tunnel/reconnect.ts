@@ -1,0 +1,53 @@
+import { SessionError } from '../protocol/session-error';
+import type { Clock } from '../protocol/timer';
+
+const FIRST_DELAY = 50;
+const LONGEST_DELAY = 5_000;
+
+export interface ReconnectOptions<T> extends Clock {
+  attempt: (limitMs: number) => Promise<T>;
+  /** How long to go on, in milliseconds. */
+  graceMs: number;
+  /** The most one attempt may take. */
+  attemptMs: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Tries until an attempt succeeds: at once, then after 50 ms, doubled up to 5 s.
+ *
+ * @throws SessionError when the agent refuses for good; the last error when the grace time is over; the signal's reason
+ */
+export async function reconnect<T>({
+  attempt,
+  graceMs,
+  attemptMs,
+  signal,
+  now,
+  setTimer,
+}: ReconnectOptions<T>): Promise<T> {
+  const deadline = now() + graceMs;
+  for (let delay = FIRST_DELAY; ; delay = Math.min(delay * 2, LONGEST_DELAY)) {
+    try {
+      return await attempt(Math.max(1, Math.min(attemptMs, deadline - now())));
+    } catch (error) {
+      if (error instanceof SessionError || now() >= deadline) throw error;
+    }
+    signal.throwIfAborted();
+    await pause(Math.min(delay, Math.max(1, deadline - now())), { setTimer, signal });
+  }
+}
+
+function pause(ms: number, { setTimer, signal }: Pick<Clock, 'setTimer'> & { signal: AbortSignal }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      cancel();
+      reject(signal.reason);
+    };
+    const cancel = setTimer(ms, () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    });
+    signal.addEventListener('abort', abort, { once: true });
+  });
+}
