@@ -1,0 +1,52 @@
+import { isMirrordError } from '../errors';
+import type { AgentHandoff } from '../kube/types';
+import { connectTunnel } from '../tunnel/tunnel';
+import type { Dial, Transport } from '../tunnel/transport';
+import type { Boot } from './boot';
+import { clientName } from './client-name';
+import { attachToOwner } from './control-client';
+import { parseSession, type SessionAddress } from './session-token';
+
+/** Local steps and one round trip to the agent. */
+const START_LIMIT_MS = 30_000;
+
+/** A process that joins the session of its parent: a session of its own with the agent, over a transport that is lent. */
+export function attachedBoot(session: string): Boot {
+  return async (context) => {
+    context.onConfig({ startLimitMs: START_LIMIT_MS, onFailure: 'exit' });
+    const address = parseSession(session);
+    const { answer, transport } = await attachToOwner(address, context.signal);
+    const link = await connectTunnel({
+      dial: startingWith(transport, redial(address, answer.handoff)),
+      token: answer.handoff.token,
+      clientName: clientName(),
+    });
+    return { link, ready: { ...answer.facts, podEnv: {}, session }, close() {} };
+  };
+}
+
+function startingWith(first: Transport, next: Dial): Dial {
+  let unused: Transport | undefined = first;
+  return async (signal) => {
+    const transport = unused;
+    unused = undefined;
+    return transport && !transport.destroyed ? transport : next(signal);
+  };
+}
+
+/** By way of the owner while it is there, and to the cluster without it after that. */
+function redial(address: SessionAddress, handoff: AgentHandoff): Dial {
+  let direct: Dial | undefined;
+  return async (signal) => {
+    if (direct) return direct(signal);
+    try {
+      return (await attachToOwner(address, signal)).transport;
+    } catch (error) {
+      if (!isMirrordError(error) || error.code !== 'ATTACH_FAILED') throw error;
+      // Loaded only now: a process that attaches and ends before its owner never needs it.
+      const { dialHandoff } = await import('../kube/dial-handoff');
+      direct = dialHandoff(handoff);
+      return direct(signal);
+    }
+  };
+}

@@ -1,0 +1,36 @@
+import { MirrordError } from '../errors';
+import { dialSocket } from '../tunnel/transports/socket';
+import type { Transport } from '../tunnel/transport';
+import type { Socket } from 'node:net';
+import { MAX_LINE, readLine, writeLine } from './control-line';
+import type { ControlAnswer } from './control-messages';
+import type { SessionAddress } from './session-token';
+
+/** The owner is on the same host: what takes longer than this does not come. */
+const ANSWER_LIMIT = 5_000;
+
+export interface Attachment {
+  answer: ControlAnswer;
+  /** From here on a transport to the agent. */
+  transport: Transport;
+}
+
+/** Rejects with ATTACH_FAILED when the owner is gone or does not accept the secret. */
+export async function attachToOwner({ path, secret }: SessionAddress, signal?: AbortSignal): Promise<Attachment> {
+  let socket: Socket | undefined;
+  try {
+    socket = (await dialSocket({ path }, { connectTimeoutMs: ANSWER_LIMIT })(signal)) as Socket;
+    socket.on('error', () => {});
+    writeLine(socket, { version: 1, secret });
+    const answer = await readLine<ControlAnswer>(socket, MAX_LINE, ANSWER_LIMIT);
+    return { answer, transport: socket };
+  } catch (cause) {
+    socket?.destroy();
+    signal?.throwIfAborted();
+    const reason = (cause as Error).message;
+    throw new MirrordError('ATTACH_FAILED', `cannot join the session of the parent process: ${reason}`, {
+      hint: 'The process that owned the session has probably ended. Unset MIRRORD_SESSION to start a new session, or start this program from a process that has one.',
+      cause,
+    });
+  }
+}

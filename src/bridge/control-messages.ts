@@ -1,0 +1,15 @@
+import type { AgentHandoff } from '../kube/types';
+import type { SessionFacts } from './messages';
+
+/** First line of an attaching process. The rest of the connection belongs to its link with the agent. */
+export interface ControlGreeting {
+  version: 1;
+  secret: string;
+}
+
+/** First line of the owner. */
+export interface ControlAnswer {
+  /** All the attached process needs when the owner is gone. */
+  handoff: AgentHandoff;
+  facts: SessionFacts;
+}

@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MirrordError } from '../errors';
+import { spliceSockets } from './splice-sockets';
+import { readLine, MAX_GREETING_LINE, writeLine } from './control-line';
+import type { ControlAnswer, ControlGreeting } from './control-messages';
+import { formatSession, sameSecret } from './session-token';
+import type { SpareTransport } from './spare-transport';
+
+/** Longest path of a Unix socket that every system takes, with some room: 104 bytes on macOS. */
+const MAX_SOCKET_PATH = 100;
+const GREETING_LIMIT = 2_000;
+const MAX_GREETING = 64;
+
+export interface ControlServer {
+  /** Value of MIRRORD_SESSION. */
+  readonly session: string;
+  close(): void;
+}
+
+/**
+ * The socket through which child processes join the session: they say the secret, get what they need to know, and from then
+ * on the connection is a transport to the agent, piped on undecoded.
+ */
+export async function startControlServer(answer: ControlAnswer, spare: SpareTransport): Promise<ControlServer> {
+  const secret = randomBytes(32).toString('hex');
+  const place = choosePlace();
+  const sockets = new Set<Socket>();
+  let greeting = 0;
+
+  async function greet(socket: Socket): Promise<void> {
+    const line = await readLine<ControlGreeting>(socket, MAX_GREETING_LINE, GREETING_LIMIT);
+    if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
+    writeLine(socket, answer);
+    spliceSockets(socket, await spare.take());
+  }
+
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', () => {});
+    if (greeting >= MAX_GREETING) return void socket.destroy();
+    greeting += 1;
+    greet(socket)
+      .catch(() => socket.destroy())
+      .finally(() => {
+        greeting -= 1;
+      });
+  });
+  try {
+    await listen(server, place.path);
+    if (place.folder) chmodSync(place.path, 0o600);
+  } catch (cause) {
+    place.remove();
+    throw new MirrordError('CONTROL_SOCKET', `cannot listen on ${place.path}: ${(cause as Error).message}`, {
+      hint: 'Child processes join the session through this socket. TMPDIR names the folder it is made in.',
+      cause,
+    });
+  }
+  server.on('error', () => {});
+  return {
+    session: formatSession({ path: place.path, secret }),
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      place.remove();
+    },
+  };
+}
+
+interface Place {
+  path: string;
+  folder: string | undefined;
+  remove(): void;
+}
+
+/** A fresh folder that only this user may enter; on Windows a pipe name that cannot be guessed. */
+function choosePlace(): Place {
+  if (process.platform === 'win32') {
+    return { path: `\\\\.\\pipe\\mirrord-${randomBytes(16).toString('hex')}`, folder: undefined, remove() {} };
+  }
+  for (const base of [tmpdir(), '/tmp']) {
+    // mkdtemp appends six characters; the folder has mode 0700 from the start.
+    if (Buffer.byteLength(join(base, 'mirrord-XXXXXX', 'control')) >= MAX_SOCKET_PATH) continue;
+    const folder = mkdtempSync(join(base, 'mirrord-'));
+    const remove = () => rmSync(folder, { recursive: true, force: true });
+    return { path: join(folder, 'control'), folder, remove };
+  }
+  throw new MirrordError('CONTROL_SOCKET', `the path of the temporary folder is too long for a socket: ${tmpdir()}`, {
+    hint: 'Set TMPDIR to a folder with a shorter path.',
+  });
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,66 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { ConfigOverrides, FeatureConfig } from '../config/types';
+import type { ChosenTarget, ProgressEvent } from '../kube/types';
+import type { AgentInfo, MethodName } from '../protocol/contract';
+import type { PlainFailure } from './failure';
+
+/** What every process of one session tree knows of the session. Plain data, free of secrets. */
+export interface SessionFacts {
+  /** Undefined without a target (targetless). */
+  target: ChosenTarget | undefined;
+  info: AgentInfo;
+  feature: FeatureConfig;
+}
+
+/** What the worker reports when the session is up. */
+export interface ReadyData extends SessionFacts {
+  /** The pod's variables after include and exclude; empty in an attached process, which has inherited them. */
+  podEnv: Record<string, string>;
+  /** Loopback port of the relay. */
+  relayPort: number;
+  /** Value of MIRRORD_SESSION for child processes. Holds a secret. */
+  session: string;
+}
+
+/** `workerData` of the worker. */
+export interface WorkerInput {
+  memory: SharedArrayBuffer;
+  /** Outcome of the start and replies too large for the payload; read by receiveMessageOnPort only. */
+  replies: MessagePort;
+  start: StartInput;
+}
+
+export type StartInput = {
+  cwd: string;
+  /** `lines` writes to file descriptor 2, `events` posts to the app's thread. */
+  progress: 'lines' | 'events' | 'off';
+} & ({ role: 'owner'; overrides: ConfigOverrides } | { role: 'attached'; session: string });
+
+export type ToWorker =
+  | { type: 'call'; id: number; sync: boolean; method: MethodName; params: unknown }
+  | { type: 'connect'; id: number; host: string; port: number }
+  | { type: 'announce'; id: number; sourcePort: number }
+  | { type: 'abort'; id: number }
+  | { type: 'probe'; value: number }
+  | { type: 'close' };
+
+export type FromWorker =
+  | { type: 'reply'; id: number; reply: Reply }
+  | { type: 'connected'; id: number; outcome: WireOutcome }
+  | { type: 'progress'; event: ProgressEvent }
+  /** The start has ended, well or badly; the outcome lies on the reply port. */
+  | { type: 'started' }
+  | { type: 'ended'; reason: PlainFailure };
+
+export type Reply = { ok: true; result: unknown; raw: Uint8Array } | { ok: false; failure: PlainFailure };
+
+export type WireOutcome =
+  | { ok: true; podAddress: { address: string; port: number; family: 4 | 6 } }
+  | { ok: false; code: string };
+
+/** Messages on the reply port. */
+export type OnReplyPort =
+  | { type: 'step'; text: string }
+  | { type: 'ready'; ready: ReadyData }
+  | { type: 'failed'; failure: PlainFailure; onFailure: 'exit' | 'continue' | undefined }
+  | { type: 'reply'; id: number; reply: Reply };

@@ -1,0 +1,136 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { MirrordError } from '../errors';
+import type { MethodName, Params } from '../protocol/contract';
+import type { AgentLink } from '../protocol/session-types';
+import type { Boot, Booted } from './boot';
+import { packFailure } from './failure';
+import type { FromWorker, OnReplyPort, Reply, ToWorker, WorkerInput } from './messages';
+import { progressLines } from './progress-lines';
+import { type Relay, startRelay } from './relay';
+import { publish, State, viewSharedMemory, Word } from './shared-memory';
+import { postReply, replySync } from './sync-replies';
+
+/** Milliseconds a goodbye to the agent may take before the worker ends without it. */
+const CLOSE_LIMIT = 1_000;
+
+/**
+ * The worker's main loop: starts the session with `boot`, then serves the app's thread until `close`.
+ *
+ * While a synchronous call is served, the app's thread may hold all threads of libuv's pool: nothing here or below may use
+ * `dns.lookup`, asynchronous `fs`, `zlib` or asynchronous `crypto` after the start.
+ */
+export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
+  const input = workerData as WorkerInput;
+  const port = parentPort!;
+  const memory = viewSharedMemory(input.memory);
+  const { words } = memory;
+  const stop = new AbortController();
+  let onFailure: 'exit' | 'continue' | undefined;
+  let booted: Booted | undefined;
+  let relay: Relay | undefined;
+
+  const post = (message: FromWorker) => port.postMessage(message);
+  const postOutcome = (message: OnReplyPort) => input.replies.postMessage(message);
+
+  function settle(state: number, outcome: OnReplyPort): void {
+    postOutcome(outcome);
+    publish(words, Word.state, state);
+    post({ type: 'started' });
+  }
+
+  /** Nothing works any more: whoever waits must learn it, by the state word if blocked and by the exit event if not. */
+  function fail(error: unknown): void {
+    if (Atomics.load(words, Word.state) <= State.loaded) {
+      settle(State.failed, { type: 'failed', failure: packFailure(error), onFailure });
+    } else {
+      progressLines()({ type: 'fail', step: 'worker', text: `the session has ended: ${(error as Error)?.message}` });
+      publish(words, Word.state, State.failed);
+    }
+    Atomics.notify(words, Word.replied);
+    setImmediate(() => process.exit(1));
+  }
+
+  async function run(): Promise<void> {
+    try {
+      booted = await boot(input.start)({
+        env: process.env,
+        cwd: input.start.cwd,
+        signal: stop.signal,
+        progress(event) {
+          postOutcome({ type: 'step', text: event.text });
+          if (input.start.progress === 'events') post({ type: 'progress', event });
+          else if (input.start.progress === 'lines' || event.type === 'warn') progressLines()(event);
+        },
+        onConfig(known) {
+          onFailure = known.onFailure;
+          Atomics.store(words, Word.startLimit, known.startLimitMs);
+        },
+      });
+      const link = booted.link;
+      relay = await startRelay({ link: () => link, report: (id, outcome) => post({ type: 'connected', id, outcome }) });
+      if (stop.signal.aborted) return await close();
+      settle(State.ready, { type: 'ready', ready: { ...booted.ready, relayPort: relay.port } });
+      void link.closed.then((reason) => reason && post({ type: 'ended', reason: packFailure(reason) }));
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  async function close(): Promise<void> {
+    relay?.close();
+    booted?.close();
+    const timer = setTimeout(finish, CLOSE_LIMIT);
+    await booted?.link.close().catch(() => {});
+    clearTimeout(timer);
+    finish();
+  }
+
+  function finish(): void {
+    if (Atomics.load(words, Word.state) <= State.loaded) {
+      const error = new MirrordError('START_ABORTED', 'the start was given up');
+      settle(State.failed, { type: 'failed', failure: packFailure(error), onFailure });
+    } else publish(words, Word.state, State.closed);
+    Atomics.notify(words, Word.replied);
+    process.exit(0);
+  }
+
+  function receive(message: ToWorker): void {
+    if (message.type === 'call') void answer(message);
+    else if (message.type === 'connect') relay?.connect(message.id, message.host, message.port);
+    else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort);
+    else if (message.type === 'abort') relay?.abort(message.id);
+    else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
+    else if (!booted) stop.abort(new MirrordError('START_ABORTED', 'the start was given up'));
+    else void close();
+  }
+
+  async function answer(message: Extract<ToWorker, { type: 'call' }>): Promise<void> {
+    const { id, sync } = message;
+    const reply = await ask(booted?.link, message.method, message.params);
+    try {
+      if (sync) replySync(memory, input.replies, id, reply);
+      else postReply(port, { type: 'reply', id, reply });
+    } catch (error) {
+      // A result that cannot be cloned is our mistake, and must not leave the app's thread waiting.
+      const failed: Reply = { ok: false, failure: packFailure(error) };
+      if (sync) replySync(memory, input.replies, id, failed);
+      else post({ type: 'reply', id, reply: failed });
+    }
+  }
+
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
+  port.on('message', receive);
+  publish(words, Word.state, State.loaded);
+  void run();
+}
+
+async function ask(link: AgentLink | undefined, method: MethodName, params: unknown): Promise<Reply> {
+  try {
+    if (!link) throw new MirrordError('NOT_READY', `${method} was asked for before the session was up`);
+    const { result, raw } = await link.call(method, params as Params<MethodName>);
+    return { ok: true, result, raw };
+  } catch (error) {
+    return { ok: false, failure: packFailure(error) };
+  }
+}
