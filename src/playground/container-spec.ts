@@ -6,8 +6,8 @@ import { buildEnvironment, ContainerConfigError } from './environment';
 import { expand } from './expand';
 import { isMapped } from './id-map';
 import { commandOf, type Image } from './images';
-import type { PodHost } from './pod-host';
 import { hostnameOf } from './pod-files';
+import type { PodHost } from './pod-host';
 import type { Mount } from './rootfs';
 
 /** A user or group id that does not exist in this user namespace. */
@@ -28,7 +28,10 @@ export function describeContainer(host: PodHost, container: any, image: Image): 
   if (command.length === 0) throw new ContainerConfigError('no command specified');
   const security = mergeSecurityContext(pod.spec.securityContext, container.securityContext);
   checkUser(security);
-  const mounts = [...host.podMounts(), ...(container.volumeMounts ?? []).map((mount: any) => toMount(host, mount, env))];
+  const mounts = [
+    ...host.podMounts(),
+    ...(container.volumeMounts ?? []).map((mount: any) => toMount(host, mount, env)),
+  ];
   const byTarget = new Map<string, Mount>(mounts.map((mount) => [mount.target, mount]));
   const targetPid = container.targetContainerName ? host.pidOf(container.targetContainerName) : undefined;
   if (container.targetContainerName && targetPid === undefined) {
@@ -53,7 +56,7 @@ export function describeContainer(host: PodHost, container: any, image: Image): 
 
 function checkUser(security: ReturnType<typeof mergeSecurityContext>): void {
   if (security.runAsNonRoot && (security.runAsUser ?? 0) === 0) {
-    throw new ContainerConfigError("container has runAsNonRoot and image will run as root");
+    throw new ContainerConfigError('container has runAsNonRoot and image will run as root');
   }
   for (const field of ['runAsUser', 'runAsGroup'] as const) {
     const id = security[field];

@@ -8,8 +8,8 @@ import { timestamp } from './freeze';
 import { ImagePullError, resolveImage } from './images';
 import { ContainerLog } from './log-store';
 import type { PodHost } from './pod-host';
-import { pause, runProbe } from './probe-loop';
 import { checkProbe, type ProbeTarget } from './probe-check';
+import { pause, runProbe } from './probe-loop';
 
 export type ContainerKind = 'init' | 'sidecar' | 'app' | 'ephemeral';
 
@@ -127,7 +127,8 @@ export class ContainerWorker {
     const began = Date.now();
     try {
       const code = await process.exit;
-      if (Date.now() - began >= timeout) throw new Error(`command timed out: "${command.join(' ')}" timed out after ${goDuration(timeout)}`);
+      if (Date.now() - began >= timeout)
+        throw new Error(`command timed out: "${command.join(' ')}" timed out after ${goDuration(timeout)}`);
       return { code, output };
     } finally {
       clearTimeout(timer);
@@ -165,7 +166,8 @@ export class ContainerWorker {
         if (error instanceof StartError) return this.#failedToStart(error);
         const message = (error as Error).message;
         const isConfig = error instanceof ContainerConfigError || error instanceof FieldReferenceError;
-        const reason = isConfig || error instanceof UnusableIdError ? 'CreateContainerConfigError' : 'CreateContainerError';
+        const reason =
+          isConfig || error instanceof UnusableIdError ? 'CreateContainerConfigError' : 'CreateContainerError';
         this.#set({ waiting: { reason, message } });
         this.#host.event('Warning', 'Failed', `Error: ${message}`);
         if (!(await pause(isConfig ? 500 : 5_000, stopping))) return undefined;
@@ -182,7 +184,11 @@ export class ContainerWorker {
     while (!stopping.aborted) {
       try {
         const resolved = resolveImage(image, imageOptions);
-        this.#host.event('Normal', 'Pulled', `Container image "${image}" already present on machine and can be accessed by the pod`);
+        this.#host.event(
+          'Normal',
+          'Pulled',
+          `Container image "${image}" already present on machine and can be accessed by the pod`,
+        );
         return resolved;
       } catch (error) {
         if (!(error instanceof ImagePullError)) throw error;
@@ -223,7 +229,11 @@ export class ContainerWorker {
       ports: this.spec.ports ?? [],
       exec: (command, timeout) => this.execute(command, timeout),
     };
-    const run = (probe: any, label: string, handlers: { onPass?(): void; onFail?(): void; eager?: boolean; once?: boolean }) =>
+    const run = (
+      probe: any,
+      label: string,
+      handlers: { onPass?(): void; onFail?(): void; eager?: boolean; once?: boolean },
+    ) =>
       runProbe({
         probe,
         signal,

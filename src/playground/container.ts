@@ -5,8 +5,8 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex, Writable } from 'node:stream';
 import { STATE_FOLDER } from './addresses';
-import { markProcess } from './cgroup-mark';
 import { type SecurityContext, setprivArguments } from './capabilities';
+import { markProcess } from './cgroup-mark';
 import { mayDropGroups } from './id-map';
 import type { Image } from './images';
 import type { ContainerLog } from './log-store';
@@ -21,7 +21,9 @@ export class StartError extends Error {
   readonly containerId: string;
 
   constructor(containerId: string, message: string) {
-    super(`failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: ${message}`);
+    super(
+      `failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: ${message}`,
+    );
     this.containerId = containerId;
   }
 }
@@ -93,7 +95,14 @@ export class Container {
   readonly folder: string;
   #hasExited = false;
 
-  private constructor(id: string, spec: ContainerSpec, pid: number, child: ChildProcess, folder: string, drained: Promise<void>) {
+  private constructor(
+    id: string,
+    spec: ContainerSpec,
+    pid: number,
+    child: ChildProcess,
+    folder: string,
+    drained: Promise<void>,
+  ) {
     this.id = id;
     this.spec = spec;
     this.pid = pid;
@@ -157,16 +166,19 @@ export class Container {
     const lines = new LineReader(control);
     try {
       const pid = Number((await lines.next(10_000)).replace('pid ', ''));
-      const marked = markProcess(pid, id, spec.podUid, spec.qosClass);
+      const marked = markProcess(pid, id, spec.podUid, spec.qosClass).catch((error: Error) => error);
       await waitUntilReady(lines, id);
-      await marked;
+      const problem = await marked;
+      if (problem) throw problem;
       const container = new Container(id, spec, pid, child, folder, drained);
       control.write('go\n');
       return container;
     } catch (error) {
       child.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
-      throw error instanceof StartError ? error : new StartError(id, `unable to start container process: ${(error as Error).message}`);
+      throw error instanceof StartError
+        ? error
+        : new StartError(id, `unable to start container process: ${(error as Error).message}`);
     } finally {
       // The script closes its end when it becomes the application.
       control.end();

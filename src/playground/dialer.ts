@@ -21,7 +21,9 @@ function connectAndHandOver(net: typeof import('node:net')): void {
     socket.pause();
     socket.once('error', (error: NodeJS.ErrnoException) => process.send!({ id, code: error.code }));
     socket.connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true } as never, () => {
-      process.send!({ id }, (socket as never as { _handle: never })._handle, { keepOpen: true }, () => socket.destroy());
+      process.send!({ id }, (socket as never as { _handle: never })._handle, { keepOpen: true }, () =>
+        socket.destroy(),
+      );
     });
   });
   process.on('disconnect', () => process.exit());
@@ -82,7 +84,10 @@ export class Dialer {
       const socket = handle ? new Socket({ handle, allowHalfOpen: true } as never) : undefined;
       if (!waiting) socket?.destroy();
       else if (socket) waiting.resolve(socket.setNoDelay(true));
-      else waiting.reject(new Error(reply.code === 'ECONNREFUSED' ? 'connection refused' : (reply.code ?? 'unknown error')));
+      else
+        waiting.reject(
+          new Error(reply.code === 'ECONNREFUSED' ? 'connection refused' : (reply.code ?? 'unknown error')),
+        );
     });
     helper.on('error', () => this.#lose(helper));
     helper.on('exit', () => this.#lose(helper));

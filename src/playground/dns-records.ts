@@ -24,7 +24,8 @@ export function resolveRecord(store: Store, question: string, type: RecordType):
   const labels = name.slice(0, -suffix.length).split('.');
   const kind = labels.pop();
   const namespace = labels.pop();
-  if (namespace === undefined || (kind !== 'svc' && kind !== 'pod')) return kind === 'svc' || kind === 'pod' ? found([]) : nothing;
+  if (namespace === undefined || (kind !== 'svc' && kind !== 'pod'))
+    return kind === 'svc' || kind === 'pod' ? found([]) : nothing;
   if (kind === 'pod') {
     const address = labels.length === 1 ? labels[0]!.replaceAll('-', '.') : '';
     return isIPv4(address) ? found(type === 'A' ? [a(question, address)] : []) : nothing;
@@ -32,14 +33,22 @@ export function resolveRecord(store: Store, question: string, type: RecordType):
   return resolveService(store, question, labels, namespace, type);
 }
 
-function resolveService(store: Store, question: string, labels: string[], namespace: string, type: RecordType): Resolution {
+function resolveService(
+  store: Store,
+  question: string,
+  labels: string[],
+  namespace: string,
+  type: RecordType,
+): Resolution {
   const serviceName = labels.pop();
   if (serviceName === undefined) return store.get('namespaces', undefined, namespace) ? found([]) : nothing;
   const service = store.get('services', namespace, serviceName);
   if (!service) return nothing;
   const domain = `${serviceName}.${namespace}.svc.${CLUSTER_DOMAIN}`;
   if (service.spec.type === 'ExternalName') {
-    return labels.length === 0 ? found([{ type: 'CNAME', name: question, ttl: TTL, data: service.spec.externalName }]) : nothing;
+    return labels.length === 0
+      ? found([{ type: 'CNAME', name: question, ttl: TTL, data: service.spec.externalName }])
+      : nothing;
   }
   if (labels.length === 2 && labels.every((label) => label.startsWith('_'))) {
     return resolvePort(store, question, service, domain, labels as [string, string], type);
@@ -57,13 +66,27 @@ function resolveService(store: Store, question: string, labels: string[], namesp
   return found(type === 'A' ? addresses.map((address) => a(question, address)) : []);
 }
 
-function resolvePort(store: Store, question: string, service: KubeObject, domain: string, [port, protocol]: [string, string], type: RecordType): Resolution {
-  const wanted = (one: any) => one.name === port.slice(1) && (one.protocol ?? 'TCP').toLowerCase() === protocol.slice(1);
+function resolvePort(
+  store: Store,
+  question: string,
+  service: KubeObject,
+  domain: string,
+  [port, protocol]: [string, string],
+  type: RecordType,
+): Resolution {
+  const wanted = (one: any) =>
+    one.name === port.slice(1) && (one.protocol ?? 'TCP').toLowerCase() === protocol.slice(1);
   if (!(service.spec.ports ?? []).some(wanted)) return nothing;
   return found(type === 'SRV' ? portRecords(store, question, service, domain, wanted) : []);
 }
 
-function portRecords(store: Store, question: string, service: KubeObject, domain: string, wanted: (port: any) => boolean): Answer[] {
+function portRecords(
+  store: Store,
+  question: string,
+  service: KubeObject,
+  domain: string,
+  wanted: (port: any) => boolean,
+): Answer[] {
   const record = (target: string, port: number): Answer => ({
     type: 'SRV',
     name: question,

@@ -22,8 +22,14 @@ export function answerQuestion(store: Store, message: Buffer, limit: number): Bu
   const edns = query.additionals?.find((one) => one.type === 'OPT') as packet.OptAnswer | undefined;
   const base = { type: 'response' as const, id: query.id, questions: [question] };
   // dns-packet takes the response code from the low bits of the flags.
-  const flags = packet.AUTHORITATIVE_ANSWER | (query.flag_rd ? packet.RECURSION_DESIRED : 0) | packet.RECURSION_AVAILABLE | (code === 'NXDOMAIN' ? 3 : 0);
-  const additionals = edns ? [{ type: 'OPT' as const, name: '.', udpPayloadSize: 1232, flags: 0, options: [] } as never] : [];
+  const flags =
+    packet.AUTHORITATIVE_ANSWER |
+    (query.flag_rd ? packet.RECURSION_DESIRED : 0) |
+    packet.RECURSION_AVAILABLE |
+    (code === 'NXDOMAIN' ? 3 : 0);
+  const additionals = edns
+    ? [{ type: 'OPT' as const, name: '.', udpPayloadSize: 1232, flags: 0, options: [] } as never]
+    : [];
   const response = packet.encode({ ...base, flags, answers, additionals });
   const room = Math.min(limit, edns ? Math.max(PLAIN_LIMIT, edns.udpPayloadSize) : Math.max(PLAIN_LIMIT, 0));
   if (limit === Number.POSITIVE_INFINITY || response.length <= room) return response;

@@ -36,7 +36,8 @@ export function serviceVariables(services: KubeObject[], namespace: string, link
     result[`${prefix}_SERVICE_PORT`] = String(ports[0].port);
     result[`${prefix}_PORT`] = `${(ports[0].protocol ?? 'TCP').toLowerCase()}://${address}:${ports[0].port}`;
     for (const port of ports) {
-      if (port.name) result[`${prefix}_SERVICE_PORT_${port.name.toUpperCase().replaceAll('-', '_')}`] = String(port.port);
+      if (port.name)
+        result[`${prefix}_SERVICE_PORT_${port.name.toUpperCase().replaceAll('-', '_')}`] = String(port.port);
       const protocol = (port.protocol ?? 'TCP').toLowerCase();
       const one = `${prefix}_PORT_${port.port}_${protocol.toUpperCase()}`;
       result[one] = `${protocol}://${address}:${port.port}`;

@@ -33,12 +33,20 @@ exec "$@"
 export async function execInContainer(container: Container, options: ExecOptions): Promise<ExecProcess> {
   const { env, workingDir, security } = container.spec;
   const path = env.PATH ?? '/usr/bin:/bin';
-  const assignments = Object.entries({ ...env, ...(options.tty ? { TERM: 'xterm' } : {}) }).map(([k, v]) => `${k}=${v}`);
+  const assignments = Object.entries({ ...env, ...(options.tty ? { TERM: 'xterm' } : {}) }).map(
+    ([k, v]) => `${k}=${v}`,
+  );
   const tty = options.tty && findTool('script') !== undefined;
   const command = [requireTool('env'), '-i', ...assignments, ...options.command];
   const wrapped = tty
     ? // The pseudo terminal comes from the container's own /dev/pts, as with a runtime.
-      ['/bin/sh', '-c', 'exec "$0" -q -f -e -c "$1" /dev/null', requireTool('script'), `exec ${command.map(quote).join(' ')}`]
+      [
+        '/bin/sh',
+        '-c',
+        'exec "$0" -q -f -e -c "$1" /dev/null',
+        requireTool('script'),
+        `exec ${command.map(quote).join(' ')}`,
+      ]
     : command;
   const child = spawn(
     requireTool('nsenter'),
@@ -47,7 +55,12 @@ export async function execInContainer(container: Container, options: ExecOptions
       ...[workingDir, path, options.command[0]!],
       ...[requireTool('setpriv'), ...setprivArguments(security, mayDropGroups()), ...wrapped],
     ],
-    { stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe', 'pipe'], env: { SHELL: '/bin/sh' }, detached: true, cwd: '/' },
+    {
+      stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe', 'pipe'],
+      env: { SHELL: '/bin/sh' },
+      detached: true,
+      cwd: '/',
+    },
   );
   const exit = new Promise<number>((resolve, reject) => {
     child.once('error', reject);

@@ -40,7 +40,15 @@ export function resolveFieldRef(pod: KubeObject, path: string): string {
 }
 
 const UNITS: Record<string, number> = {
-  m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
 };
 
 /** A Kubernetes quantity (`250m`, `64Mi`) as a number of cores or bytes; NaN when it is none. */
@@ -66,5 +74,7 @@ export function resolveResourceFieldRef(
   const asked = container?.resources?.[kind]?.[name];
   const fallback = name === 'cpu' ? node.cpu : name === 'memory' ? node.memory : 0;
   const divisor = parseQuantity(reference.divisor ?? '1') || 1;
-  return String(Math.ceil((asked === undefined ? (kind === 'requests' ? 0 : fallback) : parseQuantity(asked)) / divisor));
+  return String(
+    Math.ceil((asked === undefined ? (kind === 'requests' ? 0 : fallback) : parseQuantity(asked)) / divisor),
+  );
 }

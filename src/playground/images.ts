@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** The client's own agent image: any tag of it resolves to the agent that was built here. */
@@ -31,7 +31,17 @@ export class ImagePullError extends Error {}
 /** Top-level folders that are links into /usr on most distributions and folders of their own on others. */
 const SYSTEM_ROOTS = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'nix'];
 /** What programs need of /etc; nothing in it is the developer's own. */
-const ETC_PARTS = ['ssl', 'pki', 'ca-certificates', 'alternatives', 'ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'services', 'protocols'];
+const ETC_PARTS = [
+  'ssl',
+  'pki',
+  'ca-certificates',
+  'alternatives',
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'services',
+  'protocols',
+];
 
 function hostSystem(): Pick<Image, 'binds' | 'links'> {
   const binds: Bind[] = [{ source: '/usr', target: '/usr' }];
@@ -72,12 +82,17 @@ export interface ImageOptions {
 
 /** @throws ImagePullError for everything that is not one of the playground's own images. */
 export function resolveImage(name: string, options: ImageOptions): Image {
-  const isAgent = name === 'playground/agent:1' || name === DEFAULT_AGENT_IMAGE || /^[:@]/.test(name.slice(DEFAULT_AGENT_IMAGE.length)) && name.startsWith(DEFAULT_AGENT_IMAGE);
+  const isAgent =
+    name === 'playground/agent:1' ||
+    name === DEFAULT_AGENT_IMAGE ||
+    (/^[:@]/.test(name.slice(DEFAULT_AGENT_IMAGE.length)) && name.startsWith(DEFAULT_AGENT_IMAGE));
   if (!isAgent && name !== 'playground/node:1') throw new ImagePullError(pullFailure(name));
   const execPath = options.execPath ?? process.execPath;
   const system = hostSystem();
   const node = hostNode(execPath);
-  const path = [...new Set([node.folder, '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'])];
+  const path = [
+    ...new Set([node.folder, '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']),
+  ];
   const image: Image = {
     name,
     imageId: `sha256:${createHash('sha256').update(`${name} ${execPath}`).digest('hex')}`,
@@ -91,7 +106,9 @@ export function resolveImage(name: string, options: ImageOptions): Image {
   };
   if (!isAgent) return image;
   if (!statSync(options.agentBundle, { throwIfNoEntry: false })?.isFile()) {
-    throw new ImagePullError(`${pullFailure(name)} (the agent is not built: ${basename(options.agentBundle)} is missing)`);
+    throw new ImagePullError(
+      `${pullFailure(name)} (the agent is not built: ${basename(options.agentBundle)} is missing)`,
+    );
   }
   image.binds.push({ source: options.agentBundle, target: '/opt/mirrord/agent.cjs' });
   image.entrypoint = [join(node.folder, 'node'), '/opt/mirrord/agent.cjs'];

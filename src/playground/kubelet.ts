@@ -62,7 +62,8 @@ export class Kubelet {
     const worker = this.#workers.get(uid);
     if (worker) worker.update(pod);
     else if (deletionTimestamp) {
-      if (pod.spec.nodeName === NODE_NAME) this.#services.store.remove('pods', pod.metadata.namespace, pod.metadata.name);
+      if (pod.spec.nodeName === NODE_NAME)
+        this.#services.store.remove('pods', pod.metadata.namespace, pod.metadata.name);
     } else if (!pod.spec.nodeName) schedulePod(this.#services.store, pod, this.#services.capacity);
     else if (pod.spec.nodeName === NODE_NAME) {
       const created = new PodWorker(this.#services, pod);

@@ -51,9 +51,13 @@ const INIT = 'exec 4<&0; "$@" <&4 4<&- & exec 0<&- 3<&- 4<&-; wait $!';
  */
 export async function launchPlayground(options: LaunchOptions = {}): Promise<Playground> {
   if (process.platform !== 'linux') {
-    throw new MirrordError('PLAYGROUND_UNSUPPORTED', `The playground is made of Linux namespaces, which ${process.platform} does not have.`, {
-      hint: 'Run it in a Linux virtual machine (Lima, WSL 2), or use kind or minikube.',
-    });
+    throw new MirrordError(
+      'PLAYGROUND_UNSUPPORTED',
+      `The playground is made of Linux namespaces, which ${process.platform} does not have.`,
+      {
+        hint: 'Run it in a Linux virtual machine (Lima, WSL 2), or use kind or minikube.',
+      },
+    );
   }
   const bundles = options.bundles ?? findBundles();
   const listener = await listen(options.port ?? 0);
@@ -102,17 +106,24 @@ async function supervise(child: ChildProcess, port: number, options: LaunchOptio
     return { port, pid: child.pid!, kubeconfig, stop, exited };
   } catch (error) {
     await stop();
-    throw new MirrordError('PLAYGROUND_START_FAILED', `The playground did not start: ${(error as Error).message}.\n${recent.join('\n')}`.trim(), {
-      hint: 'Run `mirrord playground doctor`: it says what this machine lacks and how to mend it.',
-      cause: error,
-    });
+    throw new MirrordError(
+      'PLAYGROUND_START_FAILED',
+      `The playground did not start: ${(error as Error).message}.\n${recent.join('\n')}`.trim(),
+      {
+        hint: 'Run `mirrord playground doctor`: it says what this machine lacks and how to mend it.',
+        cause: error,
+      },
+    );
   }
 }
 
 /** The one line by which the node says that it is up. */
 function firstLine(child: ChildProcess, exited: Promise<number | null>): Promise<{ kubeconfig: string }> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the node was not ready within ${START_LIMIT / 1000} s`)), START_LIMIT);
+    const timer = setTimeout(
+      () => reject(new Error(`the node was not ready within ${START_LIMIT / 1000} s`)),
+      START_LIMIT,
+    );
     createInterface({ input: child.stdout! }).once('line', (line) => {
       clearTimeout(timer);
       try {
@@ -152,7 +163,11 @@ function findBundles(): string {
   const candidates = [here, join(here, '../../dist')];
   const found = candidates.find((folder) => existsSync(join(folder, 'playground-node.cjs')));
   if (found) return found;
-  throw new MirrordError('PLAYGROUND_START_FAILED', `playground-node.cjs was not found in ${candidates.join(' or ')}.`, {
-    hint: 'Build it first: npm run build.',
-  });
+  throw new MirrordError(
+    'PLAYGROUND_START_FAILED',
+    `playground-node.cjs was not found in ${candidates.join(' or ')}.`,
+    {
+      hint: 'Build it first: npm run build.',
+    },
+  );
 }

@@ -10,7 +10,8 @@ interface Line {
 }
 
 /** RFC 3339 with nanoseconds, as container logs have it. */
-const timestamp = () => `${new Date().toISOString().slice(0, -1)}${String(Number(process.hrtime.bigint() % 1_000_000n)).padStart(6, '0')}Z`;
+const timestamp = () =>
+  `${new Date().toISOString().slice(0, -1)}${String(Number(process.hrtime.bigint() % 1_000_000n)).padStart(6, '0')}Z`;
 
 /** The output of one run of a container: lines with the time at which they began. */
 export class ContainerLog {
@@ -39,13 +40,17 @@ export class ContainerLog {
 
   /** The last lines as text, for messages. */
   tail(lines: number, bytes: number): string {
-    const text = this.#lines.slice(-lines).map((line) => line.text.toString()).join('');
+    const text = this.#lines
+      .slice(-lines)
+      .map((line) => line.text.toString())
+      .join('');
     return text.slice(-bytes);
   }
 
   /** A stream of what is asked for. Its reader sets the pace; a follower that falls far behind loses the oldest lines, not memory. */
   read(options: LogOptions): Readable {
-    const since = options.sinceSeconds === undefined ? '' : new Date(Date.now() - options.sinceSeconds * 1000).toISOString();
+    const since =
+      options.sinceSeconds === undefined ? '' : new Date(Date.now() - options.sinceSeconds * 1000).toISOString();
     let lines = this.#lines.filter((line) => line.time >= since);
     if (options.tailLines !== undefined) lines = options.tailLines === 0 ? [] : lines.slice(-options.tailLines);
     let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
@@ -92,7 +97,9 @@ export class ContainerLog {
 
   #append(stream: string, text: Buffer): void {
     const open = this.#partial.get(stream);
-    const line = open ? { time: open.time, text: Buffer.concat([open.text, text]) } : { time: timestamp(), text: Buffer.from(text) };
+    const line = open
+      ? { time: open.time, text: Buffer.concat([open.text, text]) }
+      : { time: timestamp(), text: Buffer.from(text) };
     // 16 KiB is where a container runtime cuts a line that does not end.
     if (text[text.length - 1] === 10 || line.text.length >= 16_384) {
       this.#partial.delete(stream);

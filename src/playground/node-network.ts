@@ -11,7 +11,7 @@ mount -t proc proc /proc
 mount --make-shared /proc
 mount -t tmpfs -o mode=755 playground /run
 mkdir -p ${STATE_FOLDER} /run/lock
-echo ${NODE_NAME} > /proc/sys/kernel/hostname
+hostname ${NODE_NAME}
 echo 1 > /proc/sys/net/ipv4/ip_forward
 ${findTool('ip')} -b - <<'END'
 link set lo up

@@ -15,7 +15,9 @@ export function createNodeObjects(store: Store, capacity: Capacity, kernel: stri
     });
   }
   store.create('nodes', nodeObject(capacity, kernel));
-  service(store, 'default', 'kubernetes', API_SERVICE_ADDRESS, [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 443 }]);
+  service(store, 'default', 'kubernetes', API_SERVICE_ADDRESS, [
+    { name: 'https', port: 443, protocol: 'TCP', targetPort: 443 },
+  ]);
   service(store, 'kube-system', 'kube-dns', DNS_ADDRESS, [
     { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
     { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },

@@ -1,13 +1,14 @@
 import 'reflect-metadata';
 import { cpus, release, totalmem } from 'node:os';
+import { formatError } from '../errors';
 import { AddressPool } from './addresses';
 import { kubeconfigFor, startApiServer } from './api/server';
 import { startControllers } from './controllers';
 import { startDnsServer } from './dns-server';
 import { Kubelet } from './kubelet';
-import type { NodeSettings } from './node-settings';
 import { setUpNode } from './node-network';
 import { createNodeObjects } from './node-objects';
+import type { NodeSettings } from './node-settings';
 import type { Credentials } from './service-account';
 import { ServiceProxy } from './service-proxy';
 import { createStore } from './store';
@@ -50,6 +51,6 @@ process.on('uncaughtException', (error) => console.error('playground:', error));
 process.on('unhandledRejection', (error) => console.error('playground:', error));
 
 main(JSON.parse(process.argv[2] ?? '{}') as NodeSettings).catch((error) => {
-  console.error('playground:', error);
+  console.error(`playground: ${formatError(error)}`);
   process.exit(1);
 });

@@ -31,7 +31,9 @@ function phaseOf(view: PodView): string {
 function conditionsOf(view: PodView, phase: string): Condition[] {
   const ended = phase === 'Succeeded' || phase === 'Failed';
   const unready = view.apps.filter((one) => !one.ready).map((one) => one.name);
-  const pending = view.init.filter((one) => (one.kind === 'init' ? one.exitCode !== 0 : !one.started)).map((one) => one.name);
+  const pending = view.init
+    .filter((one) => (one.kind === 'init' ? one.exitCode !== 0 : !one.started))
+    .map((one) => one.name);
   const completed = phase === 'Succeeded' ? { reason: 'PodCompleted' } : {};
   const readiness: Omit<Condition, 'type'> =
     phase === 'Succeeded'
@@ -39,7 +41,11 @@ function conditionsOf(view: PodView, phase: string): Condition[] {
       : phase === 'Failed'
         ? { status: 'False', reason: 'PodFailed' }
         : unready.length > 0
-          ? { status: 'False', reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` }
+          ? {
+              status: 'False',
+              reason: 'ContainersNotReady',
+              message: `containers with unready status: [${unready.join(' ')}]`,
+            }
           : { status: 'True' };
   const initialized: Omit<Condition, 'type'> =
     view.initialized || (pending.length === 0 && !ended)

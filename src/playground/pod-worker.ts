@@ -203,7 +203,8 @@ export class PodWorker {
 
   async #end(graceSeconds: number): Promise<void> {
     if (!this.#view.finished) {
-      for (const one of this.#view.apps) if (one.container) this.#event('Normal', 'Killing', `Stopping container ${one.name}`);
+      for (const one of this.#view.apps)
+        if (one.container) this.#event('Normal', 'Killing', `Stopping container ${one.name}`);
       await this.#stopContainers(graceSeconds);
     }
     await this.#run;
@@ -224,7 +225,8 @@ export class PodWorker {
   }
 
   #kill(): void {
-    for (const one of [...this.#view.apps, ...this.#view.ephemeral, ...this.#view.init]) one.container?.signal('SIGKILL');
+    for (const one of [...this.#view.apps, ...this.#view.ephemeral, ...this.#view.init])
+      one.container?.signal('SIGKILL');
   }
 
   async #release(): Promise<void> {

@@ -66,7 +66,11 @@ function checkHttp(action: any, target: ProbeTarget, timeout: number): Promise<P
   const url = `${scheme}://${host}:${port}${path.startsWith('/') ? '' : '/'}${path}`;
   const headers: Record<string, string> = { 'User-Agent': 'kube-probe/1.32', Accept: '*/*', Connection: 'close' };
   for (const { name, value } of action.httpHeaders ?? []) headers[name] = value;
-  const options: RequestOptions & { rejectUnauthorized: boolean } = { headers, agent: false, rejectUnauthorized: false };
+  const options: RequestOptions & { rejectUnauthorized: boolean } = {
+    headers,
+    agent: false,
+    rejectUnauthorized: false,
+  };
   return new Promise((resolve) => {
     const finish = (result: ProbeResult) => {
       clearTimeout(timer);

@@ -23,7 +23,22 @@ export interface RootOptions {
   terminationMessagePath: string;
 }
 
-const FOLDERS = ['dev/pts', 'dev/shm', 'etc', 'home', 'opt', 'proc', 'root', 'run', 'srv', 'sys', 'tmp', 'var/log', 'var/tmp', '.old'];
+const FOLDERS = [
+  'dev/pts',
+  'dev/shm',
+  'etc',
+  'home',
+  'opt',
+  'proc',
+  'root',
+  'run',
+  'srv',
+  'sys',
+  'tmp',
+  'var/log',
+  'var/tmp',
+  '.old',
+];
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
 const FILES: Record<string, string> = {
@@ -62,7 +77,12 @@ export function layOutRoot(options: RootOptions): string {
   for (const mount of ordered) {
     const over = ordered.findLast((other) => other !== mount && mount.target.startsWith(`${other.target}/`));
     if (over) materialize(over.source, mount.target.slice(over.target.length), mount.source);
-    else materialize(mount.target.startsWith('/usr/') ? join(root, '../usr-upper') : root, mount.target.replace(/^\/usr(?=\/)/, wantsUsr ? '' : '/usr'), mount.source);
+    else
+      materialize(
+        mount.target.startsWith('/usr/') ? join(root, '../usr-upper') : root,
+        mount.target.replace(/^\/usr(?=\/)/, wantsUsr ? '' : '/usr'),
+        mount.source,
+      );
     lines.add(mount.source, mount.target, 'none', mount.readOnly ? 'rbind,ro' : 'rbind');
   }
   const message = join(root, options.terminationMessagePath);
@@ -106,7 +126,13 @@ function addKernelFilesystems(lines: Fstab, { root, hostPID, privileged }: RootO
   }
   lines.add('devpts', '/dev/pts', 'devpts', 'newinstance,ptmxmode=0666,mode=620');
   lines.add('shm', '/dev/shm', 'tmpfs', 'nosuid,nodev,noexec,mode=1777,size=64m');
-  const links = { ptmx: 'pts/ptmx', fd: '/proc/self/fd', stdin: '/proc/self/fd/0', stdout: '/proc/self/fd/1', stderr: '/proc/self/fd/2' };
+  const links = {
+    ptmx: 'pts/ptmx',
+    fd: '/proc/self/fd',
+    stdin: '/proc/self/fd/0',
+    stdout: '/proc/self/fd/1',
+    stderr: '/proc/self/fd/2',
+  };
   for (const [name, text] of Object.entries(links)) symlinkSync(text, join(root, 'dev', name));
   if (hostPID) lines.add('/proc', '/proc', 'none', 'rbind');
   else lines.add('proc', '/proc', 'proc', 'nosuid,nodev,noexec');

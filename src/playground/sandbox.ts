@@ -13,7 +13,7 @@ const SCRIPT = `set -e
 read -r pid rest < /proc/self/stat
 echo "pid $pid" >&3
 read -r go <&3
-echo "$1" > /proc/sys/kernel/hostname
+hostname "$1"
 if [ -n "$2" ]; then
 "$3" -b - <<END
 link set lo up
@@ -59,7 +59,17 @@ export class Sandbox {
     const hold = sharePID ? 'reap' : 'hold';
     const child = spawn(
       requireTool('unshare'),
-      [...namespaces, '/bin/sh', '-c', SCRIPT, 'sandbox', hostname, hostNetwork ? '' : address, requireTool('ip'), hold],
+      [
+        ...namespaces,
+        '/bin/sh',
+        '-c',
+        SCRIPT,
+        'sandbox',
+        hostname,
+        hostNetwork ? '' : address,
+        requireTool('ip'),
+        hold,
+      ],
       { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
     );
     let stderr = '';

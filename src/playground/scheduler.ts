@@ -3,7 +3,8 @@ import { type Capacity, parseQuantity } from './field-ref';
 import { timestamp } from './freeze';
 import type { KubeObject, Store } from './types';
 
-const AFTERMATH = 'no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.';
+const AFTERMATH =
+  'no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.';
 
 /** Binds a pod to the one node, or says in the words of the real scheduler why it cannot. */
 export function schedulePod(store: Store, pod: KubeObject, capacity: Capacity): void {
@@ -24,7 +25,8 @@ export function schedulePod(store: Store, pod: KubeObject, capacity: Capacity): 
     target.status = { phase: 'Pending', ...target.status, conditions: [condition] };
     if (!problem) target.spec.nodeName = NODE_NAME;
   });
-  if (problem) store.recordEvent(pod, { type: 'Warning', reason: 'FailedScheduling', message, component: 'default-scheduler' });
+  if (problem)
+    store.recordEvent(pod, { type: 'Warning', reason: 'FailedScheduling', message, component: 'default-scheduler' });
   else {
     const assigned = `Successfully assigned ${namespace}/${name} to ${NODE_NAME}`;
     store.recordEvent(pod, { type: 'Normal', reason: 'Scheduled', message: assigned, component: 'default-scheduler' });

@@ -14,7 +14,9 @@ export interface Credentials {
 /** The folder with token, CA and namespace, unless the pod does not want it or mounts something there itself. */
 export function serviceAccountMount(pod: KubeObject, podFolder: string, credentials: Credentials): Mount | undefined {
   if (pod.spec.automountServiceAccountToken === false) return undefined;
-  const own = pod.spec.containers.some((one: any) => one.volumeMounts?.some((mount: any) => mount.mountPath === TARGET));
+  const own = pod.spec.containers.some((one: any) =>
+    one.volumeMounts?.some((mount: any) => mount.mountPath === TARGET),
+  );
   if (own) return undefined;
   const source = join(podFolder, 'service-account');
   const file = (text: string) => ({ content: Buffer.from(text), mode: 0o644 });

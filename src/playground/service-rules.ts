@@ -44,7 +44,10 @@ export function renderServiceRules(services: KubeObject[], endpoints: KubeObject
       const backends = backendsOf(byName.get(`${service.metadata.namespace}/${service.metadata.name}`), port);
       if (backends.length === 0) continue;
       const protocol = (port.protocol ?? 'TCP').toLowerCase();
-      const choice = sessionAffinity === 'ClientIP' ? `jhash ip saddr mod ${backends.length}` : `numgen random mod ${backends.length}`;
+      const choice =
+        sessionAffinity === 'ClientIP'
+          ? `jhash ip saddr mod ${backends.length}`
+          : `numgen random mod ${backends.length}`;
       const targets = backends.map((backend, index) => {
         const name = `to-${backend.address.replaceAll('.', '-')}-${protocol}-${backend.port}-${jumps.length}-${index}`;
         chains.push(`  chain ${name} { meta l4proto ${protocol} dnat to ${backend.address}:${backend.port}; }`);

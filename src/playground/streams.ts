@@ -27,7 +27,11 @@ export function createStreams(kubelet: Kubelet): NodeStreams {
       } catch (error) {
         if (!(error instanceof ExecError)) throw error;
         const detail = `failed to exec in container: failed to start exec "${container.id}": OCI runtime exec failed: exec failed: unable to start container process: ${error.message}`;
-        throw new StatusError(500, 'InternalError', `Internal error occurred: error executing command in container: ${detail}`);
+        throw new StatusError(
+          500,
+          'InternalError',
+          `Internal error occurred: error executing command in container: ${detail}`,
+        );
       }
     },
     async attach(namespace, pod, name, options) {
@@ -52,7 +56,8 @@ export function createStreams(kubelet: Kubelet): NodeStreams {
         return worker.previousLog.read({ ...options, follow: false });
       }
       const waiting = waitingText(worker);
-      if (waiting) throw new StatusError(400, 'BadRequest', `container "${name}" in pod "${pod}" is waiting to start: ${waiting}`);
+      if (waiting)
+        throw new StatusError(400, 'BadRequest', `container "${name}" in pod "${pod}" is waiting to start: ${waiting}`);
       return worker.log.read(options);
     },
     async dial(namespace, pod, port) {

@@ -30,10 +30,14 @@ export function findTool(name: string): string | undefined {
 export function requireTool(name: string): string {
   const path = findTool(name);
   if (path !== undefined) return path;
-  throw new MirrordError('PLAYGROUND_TOOL_MISSING', `The playground needs the program "${name}", which was not found.`, {
-    hint: 'Run `mirrord playground doctor`: it lists what is missing and the line that installs it.',
-    details: { tool: name },
-  });
+  throw new MirrordError(
+    'PLAYGROUND_TOOL_MISSING',
+    `The playground needs the program "${name}", which was not found.`,
+    {
+      hint: 'Run `mirrord playground doctor`: it lists what is missing and the line that installs it.',
+      details: { tool: name },
+    },
+  );
 }
 
 export interface RunOptions {
@@ -50,6 +54,7 @@ export interface RunOptions {
 export function run(tool: string, args: string[], options: RunOptions = {}): Promise<string> {
   const { input, env, timeout = 10_000 } = options;
   const path = requireTool(tool);
+  const label = `${tool} ${args.join(' ')}`.split('\n')[0]!.slice(0, 120);
   return new Promise((resolve, reject) => {
     const child = spawn(path, args, { stdio: ['pipe', 'pipe', 'pipe'], env, timeout, killSignal: 'SIGKILL' });
     let stdout = '';
@@ -61,9 +66,7 @@ export function run(tool: string, args: string[], options: RunOptions = {}): Pro
       stderr += text;
     });
     const fail = (why: string, cause?: unknown) =>
-      reject(
-        new MirrordError('PLAYGROUND_COMMAND_FAILED', `\`${tool} ${args.join(' ')}\` ${why}: ${stderr.trim()}`, { cause }),
-      );
+      reject(new MirrordError('PLAYGROUND_COMMAND_FAILED', `\`${label}\` ${why}: ${stderr.trim()}`, { cause }));
     child.on('error', (error) => fail('could not be started', error));
     child.on('close', (code, signal) => {
       if (code === 0) resolve(stdout);

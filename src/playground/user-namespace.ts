@@ -12,7 +12,9 @@ export function hasIdRange(): boolean {
   const { username, uid } = userInfo();
   return ['/etc/subuid', '/etc/subgid'].every((file) => {
     try {
-      const owners = readFileSync(file, 'utf8').split('\n').map((line) => line.split(':')[0]);
+      const owners = readFileSync(file, 'utf8')
+        .split('\n')
+        .map((line) => line.split(':')[0]);
       return owners.includes(username) || owners.includes(String(uid));
     } catch {
       return false;

@@ -25,11 +25,16 @@ export function readVolumeFiles(context: SourceContext, volume: any): Files {
   const mode = volume.projected.defaultMode;
   for (const source of volume.projected.sources ?? []) {
     let part: Files = new Map();
-    if (source.configMap) part = keyed(context, 'configmap', source.configMap.name, { ...source.configMap, defaultMode: mode });
-    else if (source.secret) part = keyed(context, 'secret', source.secret.name, { ...source.secret, defaultMode: mode });
+    if (source.configMap)
+      part = keyed(context, 'configmap', source.configMap.name, { ...source.configMap, defaultMode: mode });
+    else if (source.secret)
+      part = keyed(context, 'secret', source.secret.name, { ...source.secret, defaultMode: mode });
     else if (source.downwardAPI) part = downward(context, source.downwardAPI, mode);
     else if (source.serviceAccountToken) {
-      part.set(source.serviceAccountToken.path, { content: Buffer.from(context.serviceAccountToken), mode: mode ?? 0o644 });
+      part.set(source.serviceAccountToken.path, {
+        content: Buffer.from(context.serviceAccountToken),
+        mode: mode ?? 0o644,
+      });
     }
     for (const [path, file] of part) files.set(path, file);
   }
@@ -87,6 +92,7 @@ function downward(context: SourceContext, source: any, defaultMode = 0o644): Fil
 
 /** Paths come from a manifest: one that leaves the volume's folder is refused. */
 function safePath(path: string): string {
-  if (path.startsWith('/') || path.split('/').includes('..')) throw new MountError(`invalid path "${path}": must stay inside the volume`);
+  if (path.startsWith('/') || path.split('/').includes('..'))
+    throw new MountError(`invalid path "${path}": must stay inside the volume`);
   return path;
 }

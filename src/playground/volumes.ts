@@ -58,7 +58,8 @@ export class PodVolumes {
       return { name, source: folder, readOnly: true };
     }
     if (volume.hostPath) return hostPath(name, volume.hostPath);
-    if (volume.persistentVolumeClaim) return this.#writable(name, this.#claimFolder(volume.persistentVolumeClaim.claimName));
+    if (volume.persistentVolumeClaim)
+      return this.#writable(name, this.#claimFolder(volume.persistentVolumeClaim.claimName));
     if (volume.emptyDir || Object.keys(volume).length === 1) return this.#writable(name, folder);
     const kind = Object.keys(volume).find((key) => key !== 'name');
     throw new MountError(`volume type "${kind}" is not supported by the playground`);
@@ -101,6 +102,7 @@ function hostPath(name: string, { path, type = '' }: { path: string; type?: stri
       (wanted === 'Socket' && status.isSocket()) ||
       (wanted === 'CharDevice' && status.isCharacterDevice()) ||
       (wanted === 'BlockDevice' && status.isBlockDevice()));
-  if (!fits) throw new MountError(`hostPath type check failed: ${path} is not a ${wanted.toLowerCase() || 'path of the node'}`);
+  if (!fits)
+    throw new MountError(`hostPath type check failed: ${path} is not a ${wanted.toLowerCase() || 'path of the node'}`);
   return { name, source: path, readOnly: !writable };
 }
