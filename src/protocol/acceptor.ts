@@ -78,14 +78,11 @@ export class SessionAcceptor {
       this.#refuseVersion(duplex, hello);
       return;
     }
-    const session =
-      hello.session === undefined ? this.#create(duplex, hello) : this.#find(duplex, hello.session, hello);
-    session?.attach(
-      duplex,
-      this.#agentHello(session.id, session.connection.received, hello),
-      hello.received,
-      first.rest,
-    );
+    const isNew = hello.session === undefined;
+    const session = isNew ? this.#create(duplex, hello) : this.#find(duplex, hello);
+    if (!session) return;
+    const answer = this.#agentHello(session.id, session.connection.received, hello);
+    session.attach(duplex, answer, isNew ? 0 : hello.received, first.rest);
   }
 
   #agentHello(session: string, received: number, peer: ClientHello): AgentHello {
@@ -100,8 +97,8 @@ export class SessionAcceptor {
     this.#refuse(duplex, GoawayCode.VERSION, `protocol ${hello.protocol} is not spoken here`);
   }
 
-  #find(duplex: Duplex, id: string, hello: ClientHello): AcceptedSession | undefined {
-    const session = this.#sessions.get(id);
+  #find(duplex: Duplex, hello: ClientHello): AcceptedSession | undefined {
+    const session = this.#sessions.get(hello.session!);
     if (session?.connection.canResumeFrom(hello.received)) return session;
     this.#refuse(duplex, GoawayCode.UNKNOWN_SESSION, session ? 'the positions do not fit' : '');
     session?.connection.end(new SessionError(GoawayCode.UNKNOWN_SESSION, 'the positions do not fit'));
@@ -129,7 +126,12 @@ export class SessionAcceptor {
       this.#sessions.delete(session.id);
       onSessionEnd?.(this.#sessions.size);
     });
-    onSession(connection, hello);
+    try {
+      onSession(connection, hello);
+    } catch (error) {
+      connection.end(new SessionError('INTERNAL', `the session could not be set up: ${(error as Error)?.message}`));
+      throw error;
+    }
     return session;
   }
 

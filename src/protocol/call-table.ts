@@ -43,6 +43,7 @@ export class CallTable {
   readonly #waiting = new Fifo<Call>();
   readonly #inFlight = new Map<number, Call>();
   #lastId = 0;
+  #attached = false;
   #ended: Error | undefined;
 
   constructor(mux: Mux, clock: Clock) {
@@ -80,6 +81,13 @@ export class CallTable {
       this.#waiting.push(call);
       this.pump();
     });
+  }
+
+  /** The time limit of a call counts only while there is a transport: without one the session has a limit of its own. */
+  setAttached(attached: boolean): void {
+    this.#attached = attached;
+    if (!attached) return;
+    for (const call of this.#inFlight.values()) call.progress = this.#clock.now();
   }
 
   pump(): void {
@@ -122,6 +130,7 @@ export class CallTable {
       cancel = this.#clock.setTimer(ms, () => {
         const left = call.progress + timeoutMs - this.#clock.now();
         if (left > 0) arm(left);
+        else if (!this.#attached) arm(timeoutMs);
         else this.#giveUp(call, timeoutError(call.method, timeoutMs));
       });
     };

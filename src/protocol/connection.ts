@@ -113,6 +113,7 @@ export class Connection {
     this.#decoder = new FrameDecoder();
     this.#lastReceived = this.#options.now();
     this.#attached = true;
+    this.#calls.setAttached(true);
     this.#outbox.attach(write, peerReceived);
     this.#roundTrip.refresh();
     this.#attachedHandler(true);
@@ -122,6 +123,7 @@ export class Connection {
   detach(): void {
     if (!this.#attached) return;
     this.#attached = false;
+    this.#calls.setAttached(false);
     this.#outbox.detach();
     this.#receipts.stop();
     this.#roundTrip.reset(new SessionError('LINK_LOST', 'the transport was lost'));

@@ -1,7 +1,13 @@
 import { ProtocolError } from './goaway';
-import { INITIAL_WINDOW, MAX_WINDOW, SESSION_WINDOW_SUM, SMALL_WINDOW, TOTAL_WINDOW_SUM } from './limits';
+import { INITIAL_WINDOW, MAX_CREDIT, MAX_WINDOW, SESSION_WINDOW_SUM, SMALL_WINDOW, TOTAL_WINDOW_SUM } from './limits';
 import type { RoundTrip } from './round-trip';
 import type { Now } from './timer';
+
+/** @throws ProtocolError when it is no number of bytes */
+export function parseWindow(value: unknown, what: string): number {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_CREDIT) return value as number;
+  throw new ProtocolError(`${what} without a valid window`);
+}
 
 /** What one process has granted to all its peers together: one for an agent, shared by its sessions. */
 export class WindowBudget {

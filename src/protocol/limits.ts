@@ -33,6 +33,10 @@ export const ACK_DELAY = 100;
 /** Control frames kept for a resume: at the first number new calls wait, at the second the session is given up. */
 export const REPLAY_CONTROL_BYTES = 1024 * 1024;
 export const REPLAY_CONTROL_LIMIT = 16 * 1024 * 1024;
+/** DATA kept for a resume, beyond which none is sent until some is acknowledged: a peer cannot make us keep more. */
+export const REPLAY_DATA_BYTES = 32 * 1024 * 1024;
+/** Credit of one stream beyond this is a peer that counts wrongly. */
+export const MAX_CREDIT = 2 ** 31;
 
 /** Handed to the transport in one write, and the most that may wait inside it before feeding stops. */
 export const WRITE_BATCH = 128 * 1024;

@@ -3,13 +3,11 @@ import type { ReceiveWindow } from './credit';
 import { Fifo } from './fifo';
 import { FLAG_FIN, FrameType, makeFrame, type OutboundFrame, u32 } from './frame';
 import { ProtocolError } from './goaway';
-import { MAX_DATA_PAYLOAD, STREAM_QUEUE } from './limits';
+import { MAX_CREDIT, MAX_DATA_PAYLOAD, STREAM_QUEUE } from './limits';
 import type { DataSource, Outbox } from './outbox';
 import type { MuxStream, StreamReset } from './session-types';
 import { encodeReset } from './wire-errors';
 
-/** Credit beyond this is a peer that counts wrongly. */
-const MAX_CREDIT = 2 ** 31;
 /** More parts than this in one frame are joined: many tiny buffers cost more than a copy. */
 const MAX_PARTS = 8;
 const nothing = () => {};

@@ -1,6 +1,6 @@
 import { decodeObject, encode } from './codec';
 import type { OpenAnswer, OpenRequest, WireError } from './contract';
-import { ReceiveWindow, type SessionWindows } from './credit';
+import { parseWindow, ReceiveWindow, type SessionWindows } from './credit';
 import { FLAG_FIN, type Frame, FrameType, readU32 } from './frame';
 import { ProtocolError } from './goaway';
 import { MAX_DATA_PAYLOAD } from './limits';
@@ -190,9 +190,8 @@ export class Mux {
   #handleOpen({ id, payload }: Frame): void {
     this.#claimPeerId(id);
     const { window, request } = decodeObject(payload, 'OPEN');
-    if (typeof window !== 'number' || window < 0) throw new ProtocolError('OPEN without a window');
+    const streamRequest = this.#makeRequest(id, parseWindow(window, 'OPEN'), request as OpenRequest);
     this.#peerOpen += 1;
-    const streamRequest = this.#makeRequest(id, window, request as OpenRequest);
     this.#requests.set(id, streamRequest);
     if (this.#peerOpen > this.#options.maxStreams) {
       streamRequest.refuse({ code: 'ENOBUFS', message: `more than ${this.#options.maxStreams} streams` });

@@ -1,7 +1,7 @@
 import { MirrordError } from '../errors';
 import { decodeObject, encode } from './codec';
 import type { OpenAnswer, OpenRequest } from './contract';
-import type { SessionWindows } from './credit';
+import { parseWindow, type SessionWindows } from './credit';
 import { Fifo } from './fifo';
 import { FrameType } from './frame';
 import { ProtocolError } from './goaway';
@@ -92,9 +92,9 @@ export class StreamOpener {
     if (!opening && this.#mux.wasOwn(id)) return;
     if (!opening) throw new ProtocolError(`ACCEPT of stream ${id}, which was not asked for`);
     const { window, answer } = decodeObject(payload, 'ACCEPT');
-    if (typeof window !== 'number' || window < 0) throw new ProtocolError('ACCEPT without a window');
+    const credit = parseWindow(window, 'ACCEPT');
     this.#settle(opening);
-    const stream = this.#mux.addStream(id, opening.window, window);
+    const stream = this.#mux.addStream(id, opening.window, credit);
     stream.answer = answer as OpenAnswer;
     opening.resolve(stream);
   }

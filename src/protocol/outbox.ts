@@ -1,7 +1,13 @@
 import { Fifo } from './fifo';
 import { FrameType, isSequenced, makeFrame, type OutboundFrame } from './frame';
 import { ProtocolError } from './goaway';
-import { MAX_WAITING_PONGS, REPLAY_CONTROL_BYTES, REPLAY_CONTROL_LIMIT, WRITE_BATCH } from './limits';
+import {
+  MAX_WAITING_PONGS,
+  REPLAY_CONTROL_BYTES,
+  REPLAY_CONTROL_LIMIT,
+  REPLAY_DATA_BYTES,
+  WRITE_BATCH,
+} from './limits';
 import { ReplayBuffer } from './replay';
 
 /** Hands buffers to the transport; false = it is full, wait for `writable()`. */
@@ -123,6 +129,7 @@ export class Outbox {
     const hadRoom = this.hasRoom;
     this.#replay.acknowledge(count);
     this.#cursor = Math.max(this.#cursor, count);
+    if (this.#sources.length > 0) this.#schedule();
     if (!hadRoom && this.hasRoom) this.#options.onRoom();
   }
 
@@ -203,6 +210,7 @@ export class Outbox {
   }
 
   #takeData(): OutboundFrame | undefined {
+    if (this.#replay.dataBytes >= REPLAY_DATA_BYTES) return undefined;
     for (let source = this.#sources.shift(); source; source = this.#sources.shift()) {
       const frame = source.takeFrame();
       if (source.sendable) this.#sources.push(source);

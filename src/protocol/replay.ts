@@ -13,6 +13,7 @@ export class ReplayBuffer {
   /** Number of the first kept frame = frames the other end is known to have. */
   #acknowledged = 0;
   #controlBytes = 0;
+  #dataBytes = 0;
 
   get acknowledged(): number {
     return this.#acknowledged;
@@ -27,9 +28,13 @@ export class ReplayBuffer {
     return this.#controlBytes;
   }
 
+  get dataBytes(): number {
+    return this.#dataBytes;
+  }
+
   push(frame: OutboundFrame): void {
     this.#frames.push(frame);
-    if (frame.type !== FrameType.DATA) this.#controlBytes += frame.bytes;
+    this.#count(frame, 1);
   }
 
   at(sequence: number): OutboundFrame | undefined {
@@ -40,8 +45,7 @@ export class ReplayBuffer {
   acknowledge(count: number): void {
     if (count > this.sent) throw new ProtocolError(`ACK of ${count} frames, ${this.sent} were sent`);
     while (this.#acknowledged < count) {
-      const frame = this.#frames.shift()!;
-      if (frame.type !== FrameType.DATA) this.#controlBytes -= frame.bytes;
+      this.#count(this.#frames.shift()!, -1);
       this.#acknowledged += 1;
     }
   }
@@ -49,6 +53,12 @@ export class ReplayBuffer {
   clear(): void {
     this.#frames.clear();
     this.#controlBytes = 0;
+    this.#dataBytes = 0;
+  }
+
+  #count(frame: OutboundFrame, sign: 1 | -1): void {
+    if (frame.type === FrameType.DATA) this.#dataBytes += sign * frame.bytes;
+    else this.#controlBytes += sign * frame.bytes;
   }
 }
 

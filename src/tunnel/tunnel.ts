@@ -4,7 +4,7 @@ import { closeSoon, wireDuplex } from '../protocol/duplex-wire';
 import { GoawayCode } from '../protocol/goaway';
 import { type AgentHello, type ClientHello, ownHello } from '../protocol/hello';
 import { keepAlive } from '../protocol/keepalive';
-import { GRACE } from '../protocol/limits';
+import { CLOSE_LIMIT, GRACE } from '../protocol/limits';
 import { SessionError } from '../protocol/session-error';
 import type { AgentLink, CallAnswer, CallOptions, MuxStream } from '../protocol/session-types';
 import type { Clock } from '../protocol/timer';
@@ -82,7 +82,7 @@ export class Tunnel implements AgentLink {
         resolve(told);
       });
     });
-    this.#attach(greeting);
+    this.#attach({ ...greeting, agent: { ...greeting.agent, received: 0 } });
     this.#tell('up', undefined);
   }
 
@@ -116,7 +116,12 @@ export class Tunnel implements AgentLink {
     this.#closing = true;
     const transport = this.#transport;
     this.#connection.goaway(GoawayCode.NORMAL, '');
-    if (transport && !transport.closed) await new Promise((resolve) => transport.once('close', resolve));
+    if (!transport || transport.closed) return;
+    await new Promise<void>((resolve) => {
+      transport.once('close', resolve);
+      // A transport that never says that it is closed holds nobody up.
+      this.#clock.setTimer(2 * CLOSE_LIMIT, resolve);
+    });
   }
 
   #attach({ transport, agent, rest }: Greeting): void {
