@@ -40,12 +40,24 @@ export interface AgentHandoff {
   target: ChosenTarget | undefined;
 }
 
+/** The rest of a start: the container runs, the agent may not serve yet. */
+export interface AgentStart {
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  /** Never resolves; rejects with the reason when the agent's pod fails or the deadline is over. */
+  readonly failed: Promise<never>;
+  /** Ends the watch over the pod. */
+  finish(): void;
+}
+
 /** A running agent. */
 export interface AgentHandle {
   handoff: AgentHandoff;
   dial: Dial;
   /** Whether this call created the Job, or joined one that was there. */
   created: boolean;
+  /** For the first connection, while the agent may not listen yet: see `retryWhileStarting`. */
+  startup: AgentStart;
   /** For a start that fails after this point: deletes the Job if this call created it. Never rejects. */
   abandon(): Promise<void>;
 }

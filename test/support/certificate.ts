@@ -1,28 +1,39 @@
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
-import {
-  cryptoProvider,
-  PemConverter,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
+import * as x509 from '@peculiar/x509';
 
-const crypto = webcrypto as unknown as typeof globalThis.crypto;
-cryptoProvider.set(crypto);
+x509.cryptoProvider.set(webcrypto as never);
 
-/** A self-signed certificate for these names, as PEM. */
-export async function createCertificate(names: string[]): Promise<{ cert: string; key: string }> {
+export interface TestCertificate {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+/** A certificate for 127.0.0.1 and localhost that signs itself, valid for an hour. */
+export async function createCertificate(): Promise<TestCertificate> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    serialNumber: '01',
-    name: `CN=${names[0]}`,
-    notBefore: new Date(Date.now() - 60_000),
-    notAfter: new Date(Date.now() + 86_400_000),
+  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: 'CN=scripted-api',
+    keys: keys as never,
     signingAlgorithm: algorithm,
-    keys,
-    extensions: [new SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns', value })))],
+    notBefore: new Date(Date.now() - 60_000),
+    notAfter: new Date(Date.now() + 3_600_000),
+    extensions: [
+      new x509.BasicConstraintsExtension(true),
+      new x509.SubjectAlternativeNameExtension([
+        { type: 'ip', value: '127.0.0.1' },
+        { type: 'dns', value: 'localhost' },
+        { type: 'dns', value: 'api.example.test' },
+      ]),
+    ],
   });
-  const key = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
-  return { cert: certificate.toString('pem'), key: PemConverter.encode(key, 'PRIVATE KEY') };
+  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  const cert = certificate.toString('pem');
+  return {
+    ca: cert,
+    cert,
+    key: `-----BEGIN PRIVATE KEY-----\n${pkcs8.match(/.{1,64}/g)!.join('\n')}\n-----END PRIVATE KEY-----\n`,
+  };
 }

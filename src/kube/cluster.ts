@@ -1,0 +1,129 @@
+import { type AgentOptions, Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { connect as tlsConnect } from 'node:tls';
+import { MirrordError } from '../errors';
+import { networkError } from './api-errors';
+import { type Credentials, dataOrFile, resolveCredentials } from './credentials';
+import { inClusterContext } from './in-cluster';
+import { type ChosenContext, chooseContext, kubeconfigPaths, readKubeconfig } from './kubeconfig';
+import { chooseProxy, connectThroughProxy } from './proxy';
+import { type Lookup, resolveOnce } from './server-address';
+
+/** What it takes to reach the API server. */
+export interface ClusterAccess {
+  kubeconfig: string | undefined;
+  context: string | undefined;
+  acceptInvalidCertificates: boolean;
+}
+
+/** A resolved cluster: where it is, who we are, and the connections that are open to it. */
+export interface Cluster {
+  /** Base URL without a slash at its end; may have a path. */
+  server: URL;
+  contextName: string;
+  /** Namespace of the context; `default` when it names none. */
+  namespace: string;
+  secure: boolean;
+  agent: HttpAgent;
+  headers(): Record<string, string>;
+  /** Reads credentials again, after a 401: files are rotated and plugins give short-lived tokens. */
+  renewCredentials(): Promise<void>;
+  close(): void;
+}
+
+/** Milliseconds for a TCP connection, the proxy's answer and TLS, each. */
+export const CONNECT_TIMEOUT = 15_000;
+
+/**
+ * Reads the kubeconfig, resolves credentials and the server's name. Opens no connection yet.
+ *
+ * @throws MirrordError KUBECONFIG_*, KUBE_*, CLUSTER_UNREACHABLE
+ */
+export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv = process.env): Promise<Cluster> {
+  const context = findContext(access, env);
+  const server = parseServer(context);
+  const secure = server.protocol === 'https:';
+  const proxy = chooseProxy(server, context.cluster['proxy-url'], env);
+  const dialled = (proxy ?? server).hostname.replace(/^\[|\]$/g, '');
+  const [found, lookup] = await Promise.all([
+    resolveCredentials(context),
+    resolveOnce(dialled).catch((error) => {
+      throw networkError(error, server, context.name);
+    }),
+  ]);
+  let credentials: Credentials = found;
+  const agent = createAgent({ access, context, server, secure, proxy, lookup, current: () => credentials });
+  return {
+    server,
+    contextName: context.name,
+    namespace: context.namespace ?? 'default',
+    secure,
+    agent,
+    headers: () => ({ ...credentials.headers }),
+    renewCredentials: async () => {
+      credentials = await resolveCredentials(context);
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv): ChosenContext {
+  const paths = kubeconfigPaths(access.kubeconfig, env);
+  const kubeconfig = readKubeconfig(paths);
+  if (kubeconfig) return chooseContext(kubeconfig, access.context);
+  const asked = access.kubeconfig !== undefined || access.context !== undefined;
+  const inCluster = asked ? undefined : inClusterContext(env);
+  if (inCluster) return inCluster;
+  throw new MirrordError('KUBECONFIG_NOT_FOUND', `There is no kubeconfig: ${paths.join(', ')} does not exist.`, {
+    hint: 'Name one with MIRRORD_KUBECONFIG, KUBECONFIG or "kubeconfig" in the configuration file.',
+    details: { paths },
+  });
+}
+
+function parseServer({ cluster, name }: ChosenContext): URL {
+  try {
+    const url = new URL(cluster.server);
+    if (url.protocol === 'https:' || url.protocol === 'http:') return url;
+  } catch {
+    // Said below, as for a URL of another scheme.
+  }
+  throw new MirrordError('KUBECONFIG_INVALID', `The server of context "${name}" is not a URL: "${cluster.server}".`, {
+    hint: 'It should look like https://api.example.com:6443.',
+  });
+}
+
+interface AgentParts {
+  access: ClusterAccess;
+  context: ChosenContext;
+  server: URL;
+  secure: boolean;
+  proxy: URL | undefined;
+  lookup: Lookup;
+  current: () => Credentials;
+}
+
+/** One pool for requests and upgrades, so that a port-forward can begin on a connection that is warm. */
+function createAgent({ access, context, server, secure, proxy, lookup, current }: AgentParts): HttpAgent {
+  const options = { keepAlive: true, maxFreeSockets: 4, lookup, noDelay: true } as AgentOptions;
+  if (!secure && !proxy) return new HttpAgent(options);
+  const { cluster } = context;
+  const tls = {
+    ca: dataOrFile(cluster, 'certificate-authority'),
+    servername: cluster['tls-server-name'] || undefined,
+    rejectUnauthorized: !(access.acceptInvalidCertificates || cluster['insecure-skip-tls-verify'] === true),
+  };
+  const agent: any = secure ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
+  const create = agent.createConnection;
+  agent.createConnection = function (given: any, callback: (error: Error | null, socket?: unknown) => void) {
+    // Read per connection: certificates may have been renewed since the last one.
+    const { cert, key } = current();
+    const all = { ...given, ...(secure && { cert, key }) };
+    if (!proxy) return create.call(this, all, callback);
+    const port = Number(server.port || (secure ? 443 : 80));
+    connectThroughProxy(proxy, server.hostname.replace(/^\[|\]$/g, ''), port, { lookup, timeoutMs: CONNECT_TIMEOUT })
+      .then((socket) => callback(null, secure ? tlsConnect({ ...all, socket }) : socket))
+      .catch(callback);
+    return undefined;
+  };
+  return agent;
+}

@@ -1,0 +1,68 @@
+/** One permission that a session needs. */
+export interface Permission {
+  group: '' | 'batch' | 'apps';
+  resources: string[];
+  verbs: string[];
+  /** Needed always, or what is lost without it. */
+  without: 'required' | string;
+}
+
+/** Everything a session asks of the API server. No secrets, no exec, nothing outside one namespace. */
+export const PERMISSIONS: Permission[] = [
+  { group: 'batch', resources: ['jobs'], verbs: ['create', 'get', 'list', 'watch', 'delete'], without: 'required' },
+  { group: '', resources: ['pods'], verbs: ['get', 'list', 'watch'], without: 'required' },
+  { group: '', resources: ['pods/log'], verbs: ['get'], without: 'required' },
+  { group: '', resources: ['pods/portforward'], verbs: ['get', 'create'], without: 'required' },
+  { group: 'apps', resources: ['deployments'], verbs: ['get', 'list'], without: 'targets of kind deployment' },
+  {
+    group: '',
+    resources: ['events'],
+    verbs: ['list'],
+    without: 'reasons from events in the messages of failed starts',
+  },
+];
+
+export type Subject = { kind: 'User'; name: string } | { kind: 'ServiceAccount'; name: string; namespace: string };
+
+/** A Role with every permission and, for a known user, its RoleBinding: YAML for `kubectl apply -f -`. */
+export function roleYaml(namespace: string, subject?: Subject): string {
+  const rules = PERMISSIONS.map(
+    ({ group, resources, verbs }) =>
+      `  - apiGroups: ["${group}"]\n    resources: [${resources.join(', ')}]\n    verbs: [${verbs.join(', ')}]`,
+  );
+  const role = [
+    'apiVersion: rbac.authorization.k8s.io/v1',
+    'kind: Role',
+    `metadata: { name: mirrord, namespace: ${namespace} }`,
+    'rules:',
+    ...rules,
+  ];
+  return `${[...role, ...(subject ? bindingLines(namespace, subject) : [])].join('\n')}\n`;
+}
+
+function bindingLines(namespace: string, subject: Subject): string[] {
+  const fields =
+    subject.kind === 'ServiceAccount'
+      ? `kind: ServiceAccount, name: ${JSON.stringify(subject.name)}, namespace: ${subject.namespace}`
+      : `kind: User, name: ${JSON.stringify(subject.name)}, apiGroup: rbac.authorization.k8s.io`;
+  return [
+    '---',
+    'apiVersion: rbac.authorization.k8s.io/v1',
+    'kind: RoleBinding',
+    `metadata: { name: mirrord, namespace: ${namespace} }`,
+    'roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: mirrord }',
+    `subjects: [{ ${fields} }]`,
+  ];
+}
+
+/** The subject of a user name as the API server prints it in its messages. */
+export function subjectOf(user: string): Subject {
+  const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user) ?? [];
+  return namespace && name ? { kind: 'ServiceAccount', name, namespace } : { kind: 'User', name: user };
+}
+
+export function forbiddenHint(user: string | undefined, namespace: string | undefined, verb: string, resource: string) {
+  const ask = `Ask whoever administers the cluster for "${verb}" on "${resource}".`;
+  if (!namespace) return ask;
+  return `${ask} This grants all that a session needs:\n\n${roleYaml(namespace, user ? subjectOf(user) : undefined)}`;
+}

@@ -1,0 +1,121 @@
+import type { ResolvedConfig } from '../config/types';
+import { isMirrordError } from '../errors';
+import { type AgentPlan, planAgent } from './agent-job';
+import { AgentStartup } from './agent-startup';
+import { type Cluster, openCluster } from './cluster';
+import { createDial } from './dial-agent';
+import { deleteJob, type EnsuredJob, ensureJob, removeOwnJob } from './ensure-job';
+import { findTarget } from './find-target';
+import type { AgentHandle, ChosenTarget, Progress, StartAgent } from './types';
+
+export { retryWhileStarting } from './retry-while-starting';
+
+/** How often an agent that is just ending is replaced. */
+const ROUNDS = 3;
+
+/**
+ * Finds the target, and creates the agent's Job or joins the one that is there. Resolves when the agent's container runs; it
+ * may need some more milliseconds until it listens, so make the first connection through `retryWhileStarting`.
+ *
+ * @throws MirrordError CLUSTER_*, KUBE*, FORBIDDEN, TARGET_*, CONTAINER_NOT_FOUND, AGENT_*; then no Job of this call is left
+ */
+export const startAgent: StartAgent = async (config, progress, signal) => {
+  const cluster = await step(progress, 'cluster', 'Reading the kubeconfig', async () => {
+    const opened = await openCluster(config);
+    return [opened, `Cluster ${opened.server.host} (context ${opened.contextName})`];
+  });
+  try {
+    const namespace = config.namespace ?? cluster.namespace;
+    const target = await chooseTarget(cluster, config, namespace, progress, signal);
+    const plan = planAgent(config.agent, target, config.agent.namespace ?? namespace);
+    return await step(progress, 'agent', 'Starting the agent', () => bringUp(cluster, config, plan, target, signal));
+  } catch (error) {
+    cluster.close();
+    throw error;
+  }
+};
+
+async function chooseTarget(
+  cluster: Cluster,
+  { target }: ResolvedConfig,
+  namespace: string,
+  progress: Progress,
+  signal: AbortSignal | undefined,
+): Promise<ChosenTarget | undefined> {
+  if (target.kind === 'targetless') return undefined;
+  return step(progress, 'target', `Looking for ${target.kind}/${target.name}`, async () => {
+    const found = await findTarget(cluster, target, namespace, signal);
+    const { pod, container, reason } = found.target;
+    if (found.guessed) {
+      const text = `The pod has several containers; "${container}" was chosen. Name another as ${target.kind}/${target.name}/container/NAME.`;
+      progress({ type: 'warn', step: 'target', text });
+    }
+    return [found.target, `Target pod ${pod}, container ${container} (${reason})`];
+  });
+}
+
+async function bringUp(
+  cluster: Cluster,
+  config: ResolvedConfig,
+  plan: AgentPlan,
+  target: ChosenTarget | undefined,
+  signal: AbortSignal | undefined,
+): Promise<[AgentHandle, string]> {
+  for (let round = 1; ; round++) {
+    // The watch is opened first: an agent can be up before a second request would have been sent.
+    const startup = new AgentStartup(cluster, plan, config.agent.startupTimeout, signal);
+    let ensured: EnsuredJob | undefined;
+    try {
+      // If the watch may not be opened, the Job must not be created either; but neither waits for the other.
+      ensured = await ensureJob(cluster, plan, startup.deadline, signal);
+      startup.follow(ensured.job);
+      const pod = await startup.running;
+      const handle = createHandle(cluster, config, plan, target, ensured, pod, startup);
+      return [handle, `Agent ${pod} ${ensured.created ? 'started' : 'joined'}`];
+    } catch (error) {
+      startup.finish();
+      if (!ensured || ensured.created) await removeOwnJob(cluster, plan).catch(() => {});
+      else if (round < ROUNDS && isMirrordError(error) && error.code === 'AGENT_FAILED') {
+        // The agent of an earlier run was about to end; its Job shows that some seconds later than its pod.
+        await deleteJob(cluster, plan, ensured.job.metadata.uid).catch(() => {});
+        continue;
+      }
+      throw error;
+    }
+  }
+}
+
+function createHandle(
+  cluster: Cluster,
+  config: ResolvedConfig,
+  plan: AgentPlan,
+  target: ChosenTarget | undefined,
+  { created, port, token, job }: EnsuredJob,
+  pod: string,
+  startup: AgentStartup,
+): AgentHandle {
+  const { kubeconfig, context, acceptInvalidCertificates } = config;
+  const { namespace } = plan;
+  return {
+    handoff: { kubeconfig, context, acceptInvalidCertificates, namespace, pod, port, token, target },
+    dial: createDial(async () => cluster, { namespace, pod, port }),
+    created,
+    startup,
+    async abandon() {
+      startup.finish();
+      if (created) await deleteJob(cluster, plan, job.metadata.uid).catch(() => {});
+    },
+  };
+}
+
+async function step<T>(progress: Progress, name: string, text: string, run: () => Promise<[T, string]>): Promise<T> {
+  progress({ type: 'start', step: name, text });
+  try {
+    const [value, done] = await run();
+    progress({ type: 'done', step: name, text: done });
+    return value;
+  } catch (error) {
+    progress({ type: 'fail', step: name, text });
+    throw error;
+  }
+}

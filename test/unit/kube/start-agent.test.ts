@@ -1,0 +1,394 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../../../src/config/load-config';
+import type { ResolvedConfig } from '../../../src/config/types';
+import type { MirrordError } from '../../../src/errors';
+import { retryWhileStarting, startAgent } from '../../../src/kube/start-agent';
+import type { AgentHandle, ProgressEvent } from '../../../src/kube/types';
+import { echo, refuse, ScriptedApi, startWatch, status } from '../../support/scripted-api';
+import { RUNNING, ScriptedCluster, WAITING } from '../../support/scripted-cluster';
+
+const JOBS = '/apis/batch/v1/namespaces/default/jobs';
+const PODS = '/api/v1/namespaces/default/pods';
+let api: ScriptedApi;
+let cluster: ScriptedCluster;
+let handles: AgentHandle[] = [];
+let progress: ProgressEvent[] = [];
+
+beforeEach(async () => {
+  api = await ScriptedApi.start();
+  cluster = new ScriptedCluster(api);
+  [handles, progress] = [[], []];
+});
+afterEach(async () => {
+  for (const handle of handles) handle.startup.finish();
+  await api.stop();
+});
+
+function config(agent: object = {}, target = 'pod/web-1'): ResolvedConfig {
+  return loadConfig({ target, kubeconfig: api.kubeconfig, agent }, {}, '/').config;
+}
+
+async function start(settings = config(), signal?: AbortSignal): Promise<AgentHandle> {
+  const handle = await startAgent(settings, (event) => progress.push(event), signal);
+  handles.push(handle);
+  return handle;
+}
+
+async function failure(settings = config(), signal?: AbortSignal): Promise<MirrordError> {
+  return start(settings, signal).then(
+    () => Promise.reject(new Error('it started')),
+    (error) => error,
+  );
+}
+
+/** Greets the agent as the link does: what it sends must come back. */
+async function greet(handle: AgentHandle): Promise<string> {
+  const transport = await handle.dial();
+  return new Promise((resolve, reject) => {
+    transport.on('error', reject).on('close', () => reject(new Error('closed')));
+    transport.once('data', (data) => {
+      resolve(data.toString());
+      transport.destroy();
+    });
+    transport.write('hello');
+  });
+}
+
+describe('a start', () => {
+  it('creates the Job, waits for its pod and gives what it takes to dial it', async () => {
+    const handle = await start();
+    expect(handle.created).toBe(true);
+    expect(handle.handoff).toMatchObject({
+      namespace: 'default',
+      pod: 'agent-pod-job-1',
+      token: expect.stringMatching(/^[0-9a-f]{64}$/),
+      target: { pod: 'web-1', container: 'app', containerId: 'containerd://0123abcd', nodeName: 'node1' },
+    });
+    expect(handle.handoff.port).toBeGreaterThanOrEqual(30_000);
+    expect(handle.handoff.port).toBeLessThan(65_536);
+    expect(await greet(handle)).toBe('hello');
+    expect(progress.map(({ type, step }) => `${type} ${step}`)).toEqual([
+      'start cluster',
+      'done cluster',
+      'start target',
+      'done target',
+      'start agent',
+      'done agent',
+    ]);
+    expect(JSON.stringify(progress)).not.toContain(handle.handoff.token);
+  });
+
+  it('asks for exactly the pod that the design allows', async () => {
+    const handle = await start(config({ labels: { team: 'a' }, imagePullSecrets: [{ name: 's' }] }));
+    const { metadata, spec } = cluster.job;
+    expect(metadata.name).toMatch(/^mirrord-agent-[0-9a-f]{16}$/);
+    expect(metadata.labels).toMatchObject({ 'app.kubernetes.io/managed-by': 'mirrord-node', team: 'a' });
+    expect(spec).toMatchObject({ backoffLimit: 0, ttlSecondsAfterFinished: 1, activeDeadlineSeconds: 86_400 });
+    const pod = spec.template.spec;
+    expect(pod).toMatchObject({
+      hostPID: true,
+      nodeName: 'node1',
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      imagePullSecrets: [{ name: 's' }],
+    });
+    expect(pod.volumes).toBeUndefined();
+    const [container] = pod.containers;
+    expect(container.command).toBeUndefined();
+    expect(container.args).toEqual([
+      '--port',
+      String(handle.handoff.port),
+      'targeted',
+      '--container-id',
+      '0123abcd',
+      '--container-runtime',
+      'containerd',
+    ]);
+    expect(container.args.join()).not.toContain(handle.handoff.token);
+    expect(container.env).toContainEqual({ name: 'MIRRORD_AGENT_TOKEN', value: handle.handoff.token });
+    expect(container.securityContext.capabilities).toEqual({ add: ['SYS_ADMIN', 'SYS_PTRACE', 'NET_ADMIN'] });
+    expect(container.resources.limits.memory).toBe('512Mi');
+  });
+
+  it('asks for no privilege at all without a target', async () => {
+    await start(config({}, 'targetless'));
+    const pod = cluster.job.spec.template.spec;
+    expect(pod.hostPID).toBeUndefined();
+    expect(pod.nodeName).toBeUndefined();
+    expect(pod.containers[0].securityContext).toBeUndefined();
+    expect(pod.containers[0].args.at(-1)).toBe('targetless');
+  });
+
+  it('retries the first connection until the agent listens, however the refusal looks', async () => {
+    const plays = [refuse, (socket: any) => refuse(socket, true), (socket: any) => socket.close(1000), echo];
+    let tries = 0;
+    api.forward = (socket) => plays[Math.min(tries++, 3)]!(socket);
+    const handle = await start();
+    expect(await retryWhileStarting(handle, () => greet(handle))).toBe('hello');
+    expect(tries).toBe(4);
+  });
+
+  it('stops retrying when the pod ends, and says how it ended', async () => {
+    api.forward = (socket) => refuse(socket);
+    cluster.log = 'cannot find the container\n';
+    const handle = await start();
+    const terminated = { exitCode: 3, reason: 'Error' };
+    setTimeout(
+      () =>
+        cluster.setStatus({ phase: 'Failed', containerStatuses: [{ name: 'mirrord-agent', state: { terminated } }] }),
+      60,
+    );
+    const error = await retryWhileStarting(handle, () => greet(handle)).catch((error) => error);
+    expect(error.code).toBe('AGENT_FAILED');
+    expect(error.message).toMatch(/exit code 3[\s\S]*log: cannot find the container/);
+  });
+
+  it('passes an error on that is no refusal', async () => {
+    const handle = await start();
+    const wrong = Object.assign(new Error('wrong token'), { code: 'UNAUTHORIZED' });
+    await expect(retryWhileStarting(handle, () => Promise.reject(wrong))).rejects.toBe(wrong);
+  });
+
+  it('gives up at the start-up time when the agent never serves', async () => {
+    api.forward = (socket) => refuse(socket);
+    const handle = await start(config({ startupTimeout: 1 }));
+    const error = await retryWhileStarting(handle, () => greet(handle)).catch((error) => error);
+    expect(error.code).toBe('AGENT_START_TIMEOUT');
+    expect(error.message).toMatch(/within 1 s.*Running/);
+  });
+
+  it('begins the port-forward on a connection that is warm', async () => {
+    const handle = await start();
+    const before = api.connections;
+    await greet(handle);
+    expect(api.connections).toBe(before);
+  });
+});
+
+describe('a Job that is there', () => {
+  it('is joined while it runs, with its own token and port', async () => {
+    const first = await start();
+    const second = await start();
+    expect(second.created).toBe(false);
+    expect(second.handoff.token).toBe(first.handoff.token);
+    expect(second.handoff.port).toBe(first.handoff.port);
+    await second.abandon();
+    expect(cluster.deleted).toEqual([]);
+    await first.abandon();
+    expect(cluster.deleted).toEqual(['job-1 Background']);
+  });
+
+  it('is replaced when it has finished', async () => {
+    const first = await start();
+    cluster.job.status = { conditions: [{ type: 'Complete', status: 'True' }] };
+    const second = await start();
+    expect(second.created).toBe(true);
+    expect(second.handoff.token).not.toBe(first.handoff.token);
+    expect(cluster.deleted).toEqual(['job-1 Background']);
+  });
+
+  it('is replaced when its pod has ended and the Job does not show it yet', async () => {
+    await start();
+    cluster.setStatus({
+      phase: 'Succeeded',
+      containerStatuses: [{ name: 'mirrord-agent', state: { terminated: { exitCode: 0 } } }],
+    });
+    const second = await start();
+    expect(second.created).toBe(true);
+    expect(second.handoff.pod).toBe('agent-pod-job-2');
+  });
+
+  it('counts as our own when only the answer to its creation was lost', async () => {
+    let lost = false;
+    api.on(`POST ${JOBS}`, ({ body }, response) => {
+      if (lost) return status(response, 409, 'AlreadyExists', 'exists');
+      lost = true;
+      cluster.adopt({ ...body, metadata: { ...body.metadata, uid: 'job-x' }, status: {} });
+      return status(response, 503, 'ServiceUnavailable', 'try again', { 'retry-after': '0' });
+    });
+    const handle = await start();
+    expect(handle.created).toBe(true);
+  });
+
+  it('that is no agent is a conflict, and is left alone', async () => {
+    const { handoff } = await start();
+    expect(handoff.token).toBeTruthy();
+    cluster.job.spec.template.spec.containers[0].env = [];
+    expect((await failure()).code).toBe('AGENT_CONFLICT');
+    expect(cluster.deleted).toEqual([]);
+  });
+});
+
+describe('a start that fails says why and leaves no Job', () => {
+  const container = (state: object) => ({ phase: 'Pending', containerStatuses: [{ name: 'mirrord-agent', state }] });
+  const cases: [string, any, string, RegExp][] = [
+    [
+      'an image that cannot be pulled',
+      container({ waiting: { reason: 'ErrImagePull', message: 'not found: x/agent:9' } }),
+      'AGENT_IMAGE_PULL',
+      /ErrImagePull.*not found: x\/agent:9/,
+    ],
+    [
+      'an agent that ends at once',
+      { phase: 'Failed', containerStatuses: [{ name: 'mirrord-agent', state: { terminated: { exitCode: 1 } } }] },
+      'AGENT_FAILED',
+      /exit code 1/,
+    ],
+    [
+      'a container that cannot be created',
+      container({ waiting: { reason: 'CreateContainerError', message: 'no such user' } }),
+      'AGENT_FAILED',
+      /CreateContainerError: no such user/,
+    ],
+    [
+      'a full node',
+      { phase: 'Failed', reason: 'OutOfpods', message: 'Pod count' },
+      'AGENT_REJECTED',
+      /OutOfpods: Pod count/,
+    ],
+  ];
+  it.each(cases)('%s', async (_, last, code, message) => {
+    cluster.life = [WAITING, last];
+    const error = await failure();
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+    expect(error.hint).toBeTruthy();
+    expect(cluster.deleted).toEqual(['job-1 Background']);
+  });
+
+  it('a pod that admission refuses, from the events of the Job', async () => {
+    cluster.life = [];
+    cluster.events = [{ reason: 'FailedCreate', message: 'violates PodSecurity "baseline": hostPID', type: 'Warning' }];
+    const error = await failure();
+    expect(error.code).toBe('AGENT_REJECTED');
+    expect(error.message).toMatch(/violates PodSecurity/);
+    expect(cluster.deleted).toHaveLength(1);
+  });
+
+  it('a pod that no node takes, after a little patience', async () => {
+    const condition = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/1 nodes' };
+    cluster.life = [{ phase: 'Pending', conditions: [condition] }];
+    const error = await failure();
+    expect(error.code).toBe('AGENT_UNSCHEDULABLE');
+    expect(error.message).toMatch(/0\/1 nodes/);
+  });
+
+  it('a pod that never runs, with its state, events and log', async () => {
+    cluster.life = [WAITING];
+    cluster.events = [{ reason: 'FailedMount', message: 'no volume', type: 'Warning' }];
+    const error = await failure(config({ startupTimeout: 1 }));
+    expect(error.code).toBe('AGENT_START_TIMEOUT');
+    expect(error.message).toMatch(/within 1 s.*ContainerCreating[\s\S]*event FailedMount: no volume/);
+    expect(cluster.deleted).toHaveLength(1);
+  });
+
+  it('a pod that is deleted meanwhile', async () => {
+    cluster.life = [WAITING];
+    setTimeout(() => cluster.evictPod(), 150);
+    const error = await failure();
+    expect(error.code).toBe('AGENT_FAILED');
+    expect(error.message).toMatch(/was deleted while it started/);
+    expect(cluster.deleted).toHaveLength(1);
+  });
+
+  it('a Job that a quota refuses, by the words of the API', async () => {
+    api.on(`POST ${JOBS}`, (_, response) =>
+      status(response, 403, 'Forbidden', 'jobs.batch "x" is forbidden: exceeded quota: jobs, requested: 1'),
+    );
+    const error = await failure();
+    expect(error.code).toBe('AGENT_REJECTED');
+    expect(error.message).toContain('exceeded quota: jobs');
+  });
+
+  it('a namespace that is not there', async () => {
+    api.on(`POST ${JOBS}`, (_, response) => status(response, 404, 'NotFound', 'namespaces "default" not found'));
+    expect((await failure()).code).toBe('NAMESPACE_NOT_FOUND');
+  });
+
+  it('an interruption, in the middle of the wait', async () => {
+    cluster.life = [WAITING];
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 150);
+    const error = await failure(config(), controller.signal);
+    expect(error.code).toBe('START_ABORTED');
+    expect(cluster.deleted).toHaveLength(1);
+  });
+
+  it('an interruption while the Job is being created', async () => {
+    const controller = new AbortController();
+    api.on(`POST ${JOBS}`, async ({ body }) => {
+      controller.abort();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      cluster.adopt({ ...body, metadata: { ...body.metadata, uid: 'job-late' }, status: {} });
+      return cluster.job;
+    });
+    expect((await failure(config(), controller.signal)).code).toBe('START_ABORTED');
+    expect(cluster.deleted).toEqual(['job-late Background']);
+  });
+});
+
+describe('the watch', () => {
+  it('starts over when it is too old in the middle (410)', async () => {
+    cluster.life = [];
+    let watches = 0;
+    api.on(`GET ${PODS}`, ({ query }, response) => {
+      if (!query.get('watch')) return { items: cluster.pod ? [cluster.pod] : [] };
+      const send = startWatch(response);
+      if (++watches > 1) return undefined;
+      setTimeout(() => {
+        cluster.setStatus(RUNNING);
+        send('ERROR', { code: 410, reason: 'Expired', message: 'too old resource version: 1 (9)' });
+        response.end();
+      }, 50);
+      return undefined;
+    });
+    expect((await start()).handoff.pod).toBe('agent-pod-job-1');
+    await expect.poll(() => watches).toBeGreaterThan(1);
+  });
+
+  it('survives being cut in the middle of a line', async () => {
+    cluster.life = [];
+    let watches = 0;
+    api.on(`GET ${PODS}`, ({ query }, response) => {
+      if (!query.get('watch')) return { items: [] };
+      const send = startWatch(response);
+      if (watches++ === 0) {
+        response.write('{"type":"ADDED","obj');
+        setTimeout(() => response.destroy(), 20);
+      } else {
+        setTimeout(() => {
+          cluster.setStatus(RUNNING);
+          send('ADDED', cluster.pod);
+        }, 20);
+      }
+      return undefined;
+    });
+    expect((await start()).created).toBe(true);
+  });
+
+  it('is not needed: when it hangs, lists find the pod', async () => {
+    cluster.life = [RUNNING];
+    api.on(`GET ${PODS}`, ({ query }, response) => {
+      if (!query.get('watch')) return { items: cluster.pod ? [cluster.pod] : [] };
+      response.writeHead(200).flushHeaders();
+      return undefined;
+    });
+    expect((await start()).created).toBe(true);
+  }, 15_000);
+
+  it('that is forbidden ends the start with the Role that is missing, and no Job stays', async () => {
+    api.on(`GET ${PODS}`, (_, response) =>
+      status(
+        response,
+        403,
+        'Forbidden',
+        'pods is forbidden: User "dev" cannot watch resource "pods" in API group "" in the namespace "default"',
+      ),
+    );
+    const error = await failure();
+    expect(error).toMatchObject({ code: 'FORBIDDEN', details: { verb: 'watch', resource: 'pods' } });
+    expect(error.hint).toMatch(/kind: Role\n[\s\S]*name: "dev"/);
+    expect(cluster.job).toBeUndefined();
+  });
+});
