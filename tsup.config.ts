@@ -11,7 +11,6 @@ const common: Options = {
   sourcemap: true,
   splitting: false,
   clean: false,
-  metafile: true,
   define: { __MIRRORD_VERSION__: JSON.stringify(version) },
   // Everything is bundled: what a user installs is what was tested.
   noExternal: [/.*/],
