@@ -38,7 +38,7 @@ export interface Cause {
     | 'FieldValueInvalid'
     | 'FieldValueDuplicate'
     | 'FieldValueForbidden'
-    | 'FieldValueNotSupported';
+    | 'FieldValueNotFound';
   message: string;
   field: string;
 }
