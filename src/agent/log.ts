@@ -29,7 +29,8 @@ export function createLog({ level, json, part, write = (line) => process.stderr.
       if (LOG_LEVELS.indexOf(lineLevel) > shown) return;
       const time = new Date().toISOString();
       if (json) return write(`${JSON.stringify({ time, level: lineLevel, part, message: text, ...fields })}\n`);
-      const details = Object.entries(fields).map(([name, value]) => ` ${name}=${value}`);
+      const known = Object.entries(fields).filter(([, value]) => value !== undefined);
+      const details = known.map(([name, value]) => ` ${name}=${value}`);
       write(`${time} ${lineLevel} ${part}: ${oneLine(text + details.join(''))}\n`);
     };
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };

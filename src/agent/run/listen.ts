@@ -3,10 +3,14 @@ import { MirrordError } from '../../errors';
 
 /**
  * Listens on the agent pod's own 127.0.0.1: only a port-forward, which the cluster's access rules guard, reaches that.
- * Connections stay unread until somebody takes them. Throws LISTEN_FAILED.
+ * With `unread`, connections stay as the kernel has them, to be handed to another process. Throws LISTEN_FAILED.
  */
-export function listen(port: number, onConnection: (socket: Socket) => void): Promise<Server> {
-  const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, onConnection);
+export function listen(
+  port: number,
+  onConnection: (socket: Socket) => void,
+  options: { unread: boolean },
+): Promise<Server> {
+  const server = createServer({ pauseOnConnect: options.unread, noDelay: true }, onConnection);
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(

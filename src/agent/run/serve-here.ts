@@ -19,7 +19,7 @@ export async function serveHere(settings: AgentSettings, log: Log): Promise<numb
   let facts: ProcessFacts | undefined;
   if (request) facts = await waitForTarget(request, log, FIND_LIMIT_MS);
   const agent = new AgentServer(settings, openTarget(facts), log);
-  const listener = await listen(settings.port, (socket) => agent.accept(socket));
+  const listener = await listen(settings.port, () => {}, { unread: false });
   log.info(`listening on 127.0.0.1:${portOf(listener)}`, { port: portOf(listener) });
   process.stdout.write(`agent ready - version ${VERSION}\n`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => agent.stop(signal));

@@ -25,7 +25,7 @@ const rootOf = ({ pid, innerPid }: ProcessFacts) => ({ path: `/proc/${pid}/root`
  */
 export async function supervise(settings: AgentSettings, request: TargetRequest, log: Log): Promise<number> {
   const early = holdConnections();
-  const server = await listen(settings.port, early.add);
+  const server = await listen(settings.port, early.add, { unread: true });
   log.info(`listening on 127.0.0.1:${portOf(server)}`, { port: portOf(server) });
   const { worker, target } = await startInTarget(settings, request, server, early.passTo, log);
   // From here on the worker alone accepts: a copy of the listener here would take every other connection away from it.
