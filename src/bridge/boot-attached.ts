@@ -1,7 +1,7 @@
 import { isMirrordError } from '../errors';
-import type { AgentHandoff } from '../kube/types';
-import { connectTunnel } from '../tunnel/tunnel';
+import type { AgentHandoff, DialHandoff } from '../kube/types';
 import type { Dial, Transport } from '../tunnel/transport';
+import { connectTunnel } from '../tunnel/tunnel';
 import type { Boot } from './boot';
 import { clientName } from './client-name';
 import { attachToOwner } from './control-client';
@@ -10,14 +10,18 @@ import { parseSession, type SessionAddress } from './session-token';
 /** Local steps and one round trip to the agent. */
 const START_LIMIT_MS = 30_000;
 
-/** A process that joins the session of its parent: a session of its own with the agent, over a transport that is lent. */
-export function attachedBoot(session: string): Boot {
+/**
+ * A process that joins the session of its parent: a session of its own with the agent, over a transport that is lent.
+ *
+ * @param loadDialHandoff loaded only when the owner is gone; a process that ends before its owner never needs it
+ */
+export function attachedBoot(session: string, loadDialHandoff: () => Promise<DialHandoff>): Boot {
   return async (context) => {
     context.onConfig({ startLimitMs: START_LIMIT_MS, onFailure: 'exit' });
     const address = parseSession(session);
     const { answer, transport } = await attachToOwner(address, context.signal);
     const link = await connectTunnel({
-      dial: startingWith(transport, redial(address, answer.handoff)),
+      dial: startingWith(transport, redial(address, answer.handoff, loadDialHandoff)),
       token: answer.handoff.token,
       clientName: clientName(),
     });
@@ -35,7 +39,7 @@ function startingWith(first: Transport, next: Dial): Dial {
 }
 
 /** By way of the owner while it is there, and to the cluster without it after that. */
-function redial(address: SessionAddress, handoff: AgentHandoff): Dial {
+function redial(address: SessionAddress, handoff: AgentHandoff, loadDialHandoff: () => Promise<DialHandoff>): Dial {
   let direct: Dial | undefined;
   return async (signal) => {
     if (direct) return direct(signal);
@@ -43,9 +47,7 @@ function redial(address: SessionAddress, handoff: AgentHandoff): Dial {
       return (await attachToOwner(address, signal)).transport;
     } catch (error) {
       if (!isMirrordError(error) || error.code !== 'ATTACH_FAILED') throw error;
-      // Loaded only now: a process that attaches and ends before its owner never needs it.
-      const { dialHandoff } = await import('../kube/dial-handoff');
-      direct = dialHandoff(handoff);
+      direct = (await loadDialHandoff())(handoff);
       return direct(signal);
     }
   };

@@ -1,6 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Worker } from 'node:worker_threads';
-import type { ConfigOverrides } from '../config/types';
 import type { ProgressEvent } from '../kube/types';
 import type { MethodName, Params, Result } from '../protocol/contract';
 import { awaitStartSync, START_LIMITS, StartFailure, type StartLimits, StartOutcome, startLimit } from './await-start';
@@ -142,27 +141,25 @@ export class Bridge {
     return open<M>(reply);
   }
 
-  /** Asks for a connection from the pod; `done` runs once, from the event loop, in the caller's async context. */
+  /**
+   * Asks for a connection from the pod; `done` runs once, from the event loop, in the caller's async context. Holds nothing:
+   * whether a connect keeps the process alive depends on the handle, which the caller knows.
+   */
   connect(
     target: { address: string; port: number; hostname?: string },
     done: (outcome: WireOutcome) => void,
   ): { id: number; abort(): void } {
     const id = this.nextId();
     const resource = new AsyncResource('MIRRORD_CONNECT', { requireManualDestroy: true });
-    this.hold();
     this.connects.set(id, (outcome) => {
       this.connects.delete(id);
-      this.release();
       resource.runInAsyncScope(done, null, outcome);
       resource.emitDestroy();
     });
     if (this.dead) setImmediate(() => this.connects.get(id)?.({ ok: false, code: 'ECONNRESET' }));
     else this.post({ type: 'connect', id, host: target.address, port: target.port });
     const abort = () => {
-      if (this.connects.delete(id)) {
-        this.release();
-        resource.emitDestroy();
-      }
+      if (this.connects.delete(id)) resource.emitDestroy();
       this.post({ type: 'abort', id });
     };
     return { id, abort };
@@ -242,5 +239,3 @@ function open<M extends MethodName>(reply: Reply | Error): Answer<M> {
   if (!reply.ok) throw unpackFailure(reply.failure);
   return { result: reply.result as Result<M>, raw: reply.raw };
 }
-
-export type { ConfigOverrides };

@@ -1,7 +1,7 @@
-import { MirrordError } from '../errors';
-import { dialSocket } from '../tunnel/transports/socket';
-import type { Transport } from '../tunnel/transport';
 import type { Socket } from 'node:net';
+import { MirrordError } from '../errors';
+import type { Transport } from '../tunnel/transport';
+import { dialSocket } from '../tunnel/transports/socket';
 import { MAX_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer } from './control-messages';
 import type { SessionAddress } from './session-token';

@@ -4,11 +4,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MirrordError } from '../errors';
-import { spliceSockets } from './splice-sockets';
-import { readLine, MAX_GREETING_LINE, writeLine } from './control-line';
+import { MAX_GREETING_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
 import { formatSession, sameSecret } from './session-token';
 import type { SpareTransport } from './spare-transport';
+import { spliceSockets } from './splice-sockets';
 
 /** Longest path of a Unix socket that every system takes, with some room: 104 bytes on macOS. */
 const MAX_SOCKET_PATH = 100;

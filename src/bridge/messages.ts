@@ -30,10 +30,12 @@ export interface WorkerInput {
   start: StartInput;
 }
 
+export type ProgressMode = 'lines' | 'warnings' | 'events' | 'off';
+
 export type StartInput = {
   cwd: string;
-  /** `lines` writes to file descriptor 2, `events` posts to the app's thread. */
-  progress: 'lines' | 'events' | 'off';
+  /** `lines` and `warnings` write to file descriptor 2, `events` posts to the app's thread. */
+  progress: ProgressMode;
 } & ({ role: 'owner'; overrides: ConfigOverrides } | { role: 'attached'; session: string });
 
 export type ToWorker =

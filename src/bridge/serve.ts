@@ -5,7 +5,7 @@ import type { AgentLink } from '../protocol/session-types';
 import type { Boot, Booted } from './boot';
 import { packFailure } from './failure';
 import type { FromWorker, OnReplyPort, Reply, ToWorker, WorkerInput } from './messages';
-import { progressLines } from './progress-lines';
+import { progressLines, writeStderr } from './progress-lines';
 import { type Relay, startRelay } from './relay';
 import { publish, State, viewSharedMemory, Word } from './shared-memory';
 import { postReply, replySync } from './sync-replies';
@@ -25,6 +25,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   const memory = viewSharedMemory(input.memory);
   const { words } = memory;
   const stop = new AbortController();
+  const lines = progressLines(input.start.progress);
   let onFailure: 'exit' | 'continue' | undefined;
   let booted: Booted | undefined;
   let relay: Relay | undefined;
@@ -43,7 +44,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     if (Atomics.load(words, Word.state) <= State.loaded) {
       settle(State.failed, { type: 'failed', failure: packFailure(error), onFailure });
     } else {
-      progressLines()({ type: 'fail', step: 'worker', text: `the session has ended: ${(error as Error)?.message}` });
+      writeStderr(`mirrord: WORKER_FAILED: the session has ended: ${(error as Error)?.message}\n`);
       publish(words, Word.state, State.failed);
     }
     Atomics.notify(words, Word.replied);
@@ -59,7 +60,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
         progress(event) {
           postOutcome({ type: 'step', text: event.text });
           if (input.start.progress === 'events') post({ type: 'progress', event });
-          else if (input.start.progress === 'lines' || event.type === 'warn') progressLines()(event);
+          else lines(event);
         },
         onConfig(known) {
           onFailure = known.onFailure;

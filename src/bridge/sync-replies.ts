@@ -28,9 +28,11 @@ export function postReply(
   message: { type: 'reply'; id: number; reply: Reply },
 ): void {
   const { reply } = message;
-  if (!reply.ok || reply.raw.length === 0) return port.postMessage(message);
-  const raw = ownBuffer(reply.raw);
-  port.postMessage({ ...message, reply: { ...reply, raw } }, [raw.buffer as ArrayBuffer]);
+  if (!reply.ok || reply.raw.length === 0) port.postMessage(message);
+  else {
+    const raw = ownBuffer(reply.raw);
+    port.postMessage({ ...message, reply: { ...reply, raw } }, [raw.buffer as ArrayBuffer]);
+  }
 }
 
 /** The bytes in a buffer that holds nothing else: one that is shared with other frames must not be given away. */

@@ -1,13 +1,19 @@
-import { attachedBoot } from './boot-attached';
 import type { Boot } from './boot';
+import { attachedBoot } from './boot-attached';
+import type { StartInput } from './messages';
 import { serveBridge } from './serve';
 
 /** Entry of the worker's bundle. What only an owner needs is loaded by owners only: an attached process has to be quick. */
-serveBridge((start) => (start.role === 'attached' ? attachedBoot(start.session) : lazyOwner(start.overrides)));
+serveBridge((start) => (start.role === 'owner' ? lazyOwner(start) : attachedBoot(start.session, loadDialHandoff)));
 
-function lazyOwner(overrides: Parameters<typeof import('./boot-owner').ownerBoot>[0]): Boot {
+function lazyOwner({ overrides }: Extract<StartInput, { role: 'owner' }>): Boot {
   return async (context) => {
     const { ownerBoot } = await import('./boot-owner');
     return ownerBoot(overrides)(context);
   };
+}
+
+async function loadDialHandoff() {
+  const { dialHandoff } = await import('../kube/dial-handoff');
+  return dialHandoff;
 }

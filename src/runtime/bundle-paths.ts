@@ -1,0 +1,13 @@
+import { join } from 'node:path';
+
+export interface BundlePaths {
+  /** The worker's bundle. */
+  worker: string;
+  /** The preload, as child processes are told it. */
+  register: string;
+}
+
+/** @param dist folder of the bundle that asks */
+export function bundlePaths(dist: string): BundlePaths {
+  return { worker: join(dist, 'bridge-worker.cjs'), register: join(dist, '..', 'register.cjs') };
+}
