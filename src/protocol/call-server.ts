@@ -3,7 +3,7 @@ import type { WireError } from './contract';
 import { Fifo } from './fifo';
 import { FLAG_STREAM, type Frame, FrameType, u32, u64 } from './frame';
 import { ProtocolError } from './goaway';
-import { MAX_CALLS, MAX_INLINE_REPLY } from './limits';
+import { MAX_CALLS, MAX_INLINE_REPLY, SMALL_REPLY } from './limits';
 import type { Mux } from './mux';
 import { discardSource, sendReply } from './reply-stream';
 import type { CallHandler, HandlerAnswer } from './rpc';
@@ -18,8 +18,8 @@ interface Request {
 }
 
 /**
- * Answers the calls of the other end. A handler is started only while there is room for control frames, so that answers
- * which nobody fetches stay few; frames are read all the same.
+ * Answers the calls of the other end. A handler is started only while there is room for control frames; frames are read all
+ * the same. Many that were started together may still find no room, and then answer by a stream.
  */
 export class CallServer {
   readonly #mux: Mux;
@@ -92,7 +92,8 @@ export class CallServer {
     const source = raw instanceof Uint8Array ? undefined : raw;
     const parts = encodeWithRaw({ result }, bytes);
     const length = parts.reduce((sum, part) => sum + part.byteLength, source?.length ?? 0);
-    if (!source && length <= MAX_INLINE_REPLY) {
+    const inline = this.#mux.outbox.hasRoom ? MAX_INLINE_REPLY : SMALL_REPLY;
+    if (!source && length <= inline) {
       this.#requests.delete(request.id);
       this.#mux.outbox.sendControl(FrameType.REPLY, 0, request.id, parts);
       return;

@@ -22,6 +22,9 @@ export interface RawCallOptions extends CallOptions {
   raw?: Uint8Array;
 }
 
+/** A limit of nothing must not make a timer run in circles while the link is down. */
+const SHORTEST_TIMER = 50;
+
 interface Call {
   method: string;
   parts: Uint8Array[];
@@ -43,7 +46,8 @@ export class CallTable {
   readonly #waiting = new Fifo<Call>();
   readonly #inFlight = new Map<number, Call>();
   #lastId = 0;
-  #attached = false;
+  /** Undefined while there is no transport. */
+  #attachedAt: number | undefined;
   #ended: Error | undefined;
 
   constructor(mux: Mux, clock: Clock) {
@@ -85,9 +89,7 @@ export class CallTable {
 
   /** The time limit of a call counts only while there is a transport: without one the session has a limit of its own. */
   setAttached(attached: boolean): void {
-    this.#attached = attached;
-    if (!attached) return;
-    for (const call of this.#inFlight.values()) call.progress = this.#clock.now();
+    this.#attachedAt = attached ? this.#clock.now() : undefined;
   }
 
   pump(): void {
@@ -128,9 +130,9 @@ export class CallTable {
     let cancel = () => {};
     const arm = (ms: number) => {
       cancel = this.#clock.setTimer(ms, () => {
-        const left = call.progress + timeoutMs - this.#clock.now();
-        if (left > 0) arm(left);
-        else if (!this.#attached) arm(timeoutMs);
+        const since = Math.max(call.progress, this.#attachedAt ?? this.#clock.now());
+        const left = since + timeoutMs - this.#clock.now();
+        if (left > 0) arm(Math.max(left, SHORTEST_TIMER));
         else this.#giveUp(call, timeoutError(call.method, timeoutMs));
       });
     };

@@ -10,6 +10,8 @@ export const MAX_DATA_PAYLOAD = 64 * 1024;
 export const MAX_HELLO_PAYLOAD = 16 * 1024;
 /** Above this a reply travels as a stream, so that it shares the link fairly. */
 export const MAX_INLINE_REPLY = 64 * 1024;
+/** The same while answers are not fetched, so that what is kept for a resume does not grow with them. */
+export const SMALL_REPLY = 1024;
 /** A reply that is collected in memory; Node's own readFile has the same limit. Room for its CBOR part on top. */
 export const MAX_REPLY = 2 ** 31 + MAX_FRAME_PAYLOAD;
 /** Calls in flight, each direction by itself. The next one waits. */
