@@ -1,4 +1,5 @@
 import type { FileIntent, MethodName, Params, Result } from '../../runtime/verdict';
+import { type Failing, failureCode, systemError } from './errors';
 import type { Gate } from './gate';
 import type { PodPath } from './paths';
 import { type Steps, take } from './steps';
@@ -23,8 +24,12 @@ export interface Operation<O = any> {
   /** `read` when it is not given. */
   intent?(rest: unknown[]): FileIntent;
   /** Undefined = not a form we know: Node's own function gets the call, and refuses it if it is wrong. */
-  parse(rest: unknown[]): O | undefined;
+  parse(rest: unknown[], form: Call['form']): O | undefined;
   run(call: Call, options: O): Steps<unknown>;
+  /** For errors that say more than the function and its path. */
+  failing?(call: Call): Failing;
+  /** Its callback gets a second argument even where there is no value. */
+  passesUndefined?: true;
   /** Something that is thrown instead of Node's system error, where Node does that. */
   fail?(error: unknown, call: Call, options: O): Steps<unknown>;
 }
@@ -40,4 +45,14 @@ export function* ask<M extends MethodName>(gate: Gate, method: M, params: Params
     sync: () => gate.files.callSync(method, params),
     async: () => gate.files.call(method, params),
   });
+}
+
+/** Gives failures of some steps the names of another call than the one the app made. */
+export function* attempt<R>(steps: Steps<R>, syscall: string, path: string): Steps<R> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    const code = failureCode(error);
+    throw code === undefined ? error : systemError(code, { syscall, path });
+  }
 }

@@ -1,5 +1,5 @@
 import { basename, join, posix } from 'node:path';
-import { ask, type Call, type Operation } from './call';
+import { ask, attempt, type Call, type Operation } from './call';
 import { realFs, realPromises } from './originals';
 import { pathText } from './paths';
 import { fetchFile, makePrivateFolder, type Snapshot, takeSnapshot } from './snapshot';
@@ -9,10 +9,14 @@ import { checkWriteOf } from './writes';
 /** Node's errors name the copy: the app knows the path it gave. */
 function renameInError(error: unknown, from: string, to: string): unknown {
   if (!(error instanceof Error)) return error;
-  const record = error as unknown as Record<string, unknown>;
-  for (const key of ['message', 'stack', 'path', 'dest']) {
-    const value = record[key];
-    if (typeof value === 'string' && value.includes(from)) record[key] = value.replaceAll(from, to);
+  // A SystemError keeps its facts in `info`, and `path` only shows them: the order matters.
+  const { info } = error as { info?: object };
+  for (const record of [info, error] as (Record<string, unknown> | undefined)[]) {
+    if (!record) continue;
+    for (const key of ['message', 'stack', 'path', 'dest']) {
+      const value = record[key];
+      if (typeof value === 'string' && value.includes(from)) record[key] = value.replaceAll(from, to);
+    }
   }
   return error;
 }
@@ -48,6 +52,7 @@ export const copyFile: Operation<object> = {
     const valid = mode === undefined || mode === null || Number.isInteger(mode);
     return valid && pathText(dest) ? {} : undefined;
   },
+  failing: ({ target, rest }) => ({ syscall: 'copyfile', path: target.given, dest: pathText(rest[0]) }),
   *run(call) {
     call.rest = destChecked('copyFile', call);
     const snapshot = yield* takeSnapshot(call);
@@ -67,7 +72,7 @@ interface CopyOptions {
 }
 
 function at(call: Call, path: string): Call {
-  return { ...call, target: { ...call.target, normal: path, ask: call.gate.files.remotePath(path) } };
+  return { ...call, target: { ...call.target, given: path, normal: path, ask: call.gate.files.remotePath(path) } };
 }
 
 const MODE_TYPE = 0o170000;
@@ -78,7 +83,8 @@ const MODE_FOLDER = 0o040000;
 function* fetchTree(call: Call, to: string, options: CopyOptions): Steps<void> {
   const { gate, target } = call;
   const method = options.dereference ? 'fs.stat' : 'fs.lstat';
-  const { stat } = (yield* ask(gate, method, { path: target.ask })).result;
+  const found = yield* attempt(ask(gate, method, { path: target.ask }), method.slice('fs.'.length), target.given);
+  const { stat } = found.result;
   const mode = Number(stat.mode);
   const seconds = (ns: bigint) => Number(BigInt(ns)) / 1e9;
   if ((mode & MODE_TYPE) === MODE_LINK) {
@@ -120,6 +126,7 @@ function withTranslatedFilter(call: Call, options: CopyOptions, copy: string): C
 export const cp: Operation<CopyOptions> = {
   method: 'cp',
   syscall: 'cp',
+  passesUndefined: true,
   maxArguments: 2,
   parse([dest, options]) {
     if (!pathText(dest) || (options !== undefined && (typeof options !== 'object' || options === null)))

@@ -12,7 +12,7 @@ import { createOpen } from './open';
 import { OpenFiles } from './open-files';
 import { openAsBlob, readFile } from './read-file';
 import { readdir } from './readdir';
-import { realpath, realpathNative } from './realpath';
+import { keepRealpathHere, realpath, realpathNative } from './realpath';
 import { wrapCallback, wrapExists, wrapExistsSync, wrapPromise, wrapSync } from './wrappers';
 import { patchWrites } from './writes';
 
@@ -50,6 +50,7 @@ export const fsPatch: Patch = {
     const undos: Undo[] = [
       // First, so that copies from the pod are met before what guards their destination.
       ...patchWrites(gate),
+      wrapMethod(fs, 'realpath', (original) => keepRealpathHere(gate, original)),
       ...[...both, realpath].flatMap((operation) => wrapCallbackAndSync(gate, fs, operation)),
       ...[...both, realpathNative].map((operation) =>
         wrapMethod(fs.promises, operation.method as Name, (original) => wrapPromise(gate, operation, original)),

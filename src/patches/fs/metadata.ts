@@ -17,8 +17,9 @@ interface StatOptions {
 
 function parseStat([value]: unknown[]): StatOptions | undefined {
   if (value === undefined) return { bigint: false, throwIfNoEntry: true, given: value };
-  if (typeof value !== 'object') return undefined;
-  const { bigint, throwIfNoEntry } = (value ?? {}) as { bigint?: unknown; throwIfNoEntry?: unknown };
+  // Node reads properties of whatever it is given here, which fails for null alone.
+  if (value === null) return undefined;
+  const { bigint, throwIfNoEntry } = value as { bigint?: unknown; throwIfNoEntry?: unknown };
   return { bigint: Boolean(bigint), throwIfNoEntry: throwIfNoEntry !== false, given: value };
 }
 

@@ -7,11 +7,15 @@ import fs from 'node:fs';
 type FileSystem = typeof fs;
 type FileSystemPromises = typeof fs.promises;
 
-/** Values only: reading the lazy getters (`ReadStream`, `promises`) would load the streams of every app at start-up. */
+/**
+ * What Node loads on demand (`opendir`, the streams) stays so: reading it here would cost every app at start-up. Its
+ * getter gives the original later too, as it remembers what it loaded.
+ */
 function capture<T extends object>(source: T): T {
   const copy: Record<string, unknown> = {};
-  for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(source))) {
-    if (typeof descriptor.value === 'function') copy[name] = descriptor.value;
+  for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(source))) {
+    if (typeof value === 'function') copy[name] = value;
+    else if (get && name !== 'promises') Object.defineProperty(copy, name, { get: () => get.call(source) });
   }
   return copy as T;
 }

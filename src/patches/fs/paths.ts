@@ -56,8 +56,9 @@ function toAbsolute(text: string): string | undefined {
   const cwd = process.cwd();
   if (cwd.charCodeAt(0) !== SLASH) return undefined;
   const inside = cwd === '/' ? '/' : `${cwd}/`;
+  // Resolved here: the pod may have no folder of that name to climb out of.
   const normal = posix.normalize(`${inside}${text}`);
-  return normal === cwd || normal.startsWith(inside) ? undefined : `${inside}${text}`;
+  return dropTrailingSlash(normal) === cwd || normal.startsWith(inside) ? undefined : normal;
 }
 
 function dropTrailingSlash(path: string): string {

@@ -31,12 +31,10 @@ function* readAll({ gate, target, form }: Call, flag: unknown, signal?: AbortSig
   return yield* take<Answer<'fs.readFile'>>({
     sync: () => gate.files.callSync('fs.readFile', params),
     async: () => {
-      // With a signal that is aborted Node fails before it touches the file, with the error that belongs to it.
-      const aborted = () => realPromises.readFile(process.execPath, { signal });
-      if (signal.aborted) return aborted() as never;
       let stop = () => {};
       const early = new Promise<never>((_, reject) => {
-        stop = () => aborted().catch(reject);
+        // With a signal that is aborted Node touches no file, and fails with the error that belongs to it.
+        stop = () => realPromises.readFile(process.execPath, { signal }).catch(reject);
         signal.addEventListener('abort', stop, { once: true });
       });
       const answer = gate.files.call('fs.readFile', params);
@@ -64,12 +62,14 @@ export const readFile: Operation<ReadFileOptions> = {
   syscall: 'open',
   maxArguments: 1,
   intent: ([options]) => intentOfFlags(flagOf(options)),
-  parse([value]) {
+  parse([value], form) {
     const options = parseOptions(value);
     if (!options) return undefined;
     const { flag, signal } = options.object;
     if (signal !== undefined && typeof (signal as AbortSignal | null)?.addEventListener !== 'function')
       return undefined;
+    // Aborted already: Node fails before it touches the file. Its blocking form knows no signal.
+    if (form !== 'sync' && (signal as AbortSignal | undefined)?.aborted) return undefined;
     return { ...options, flag, signal: signal as AbortSignal | undefined };
   },
   *run(call, { encoding, flag, signal }) {

@@ -1,8 +1,9 @@
 import { posix } from 'node:path';
-import { ask, type Operation } from './call';
-import { failureCode, systemError } from './errors';
+import { ask, attempt, type Operation } from './call';
+import { failureCode } from './errors';
 import type { Gate } from './gate';
 import { type EncodingOptions, encodeName, parseOptions } from './options';
+import { realFs } from './originals';
 import type { Steps } from './steps';
 
 /** More links than any kernel follows. */
@@ -24,15 +25,6 @@ function* failAtComponent(gate: Gate, path: string): Steps<void> {
     const link = yield* attempt(ask(gate, 'fs.readlink', { path: remote }), 'readlink', base);
     pending.unshift(...posix.resolve(posix.dirname(base), link.result.target).split('/').filter(Boolean));
     known = '/';
-  }
-}
-
-function* attempt<R>(steps: Steps<R>, syscall: string, path: string): Steps<R> {
-  try {
-    return yield* steps;
-  } catch (error) {
-    const code = failureCode(error);
-    throw code === undefined ? error : systemError(code, { syscall, path });
   }
 }
 
@@ -62,3 +54,33 @@ export const realpath: Operation<EncodingOptions> = {
     throw error;
   },
 };
+
+type AnyFunction = (this: any, ...args: any[]) => any;
+
+/**
+ * `fs.realpath` of a path that stays here. Node's JavaScript would ask the patched `lstat` for every folder above it, and
+ * some of those are the pod's. libuv gives the same answer in one call; only its errors are others, and on Windows what
+ * it makes of mapped drives.
+ */
+export function keepRealpathHere(gate: Gate, original: AnyFunction): AnyFunction {
+  return function realpath(this: unknown, ...args: unknown[]): unknown {
+    const last = typeof args[1] === 'function' ? 1 : 2;
+    const callback = args[last];
+    if (typeof callback !== 'function') return Reflect.apply(original, this, args);
+    const own = gate.outside(callback as AnyFunction);
+    const inJavaScript = () =>
+      gate.runNativeAsync((done) => {
+        const finish = (...results: unknown[]) => {
+          done();
+          own(...results);
+        };
+        return Reflect.apply(original, this, [...args.slice(0, last), finish]);
+      });
+    if (process.platform === 'win32' || typeof args[0] !== 'string') return inJavaScript();
+    const options = last === 1 ? undefined : (args[1] as BufferEncoding | undefined);
+    return realFs.realpath.native(args[0], options, (error, path) => {
+      if (error) inJavaScript();
+      else (callback as AnyFunction)(null, path);
+    });
+  };
+}

@@ -1,6 +1,6 @@
 import { nextTick } from '../originals';
 import type { Call, Operation } from './call';
-import { hideFrames, systemError, toNodeError } from './errors';
+import { type Failing, hideFrames, systemError, toNodeError } from './errors';
 import type { Gate } from './gate';
 import type { PodPath } from './paths';
 import { runAsync, runSync, type Steps } from './steps';
@@ -42,21 +42,21 @@ function plan(
     args[0] = route.path;
     return undefined;
   }
-  const options = operation.parse(rest);
+  const options = operation.parse(rest, form);
   if (options === undefined) return undefined;
   const target = route.kind === 'pod' ? route : ({ ...route, kind: 'pod', normal: '', ask: '' } as PodPath);
   const call: Call = { gate, target, form, rest };
   if (route.kind === 'refused') {
     const { code = 'EACCES', cause } = route.error as NodeJS.ErrnoException & { cause?: unknown };
     gate.log('fs', `${operation.method} ${route.given}: refused, ${code}`);
-    return { call, steps: refused(systemError(code, failingOf(operation, route.given), cause)) };
+    return { call, steps: refused(systemError(code, failingOf(operation, call), cause)) };
   }
   gate.log('fs', `${operation.method} ${route.given}: pod`);
   return { call, steps: withFailure(operation, call, options) };
 }
 
-function failingOf(operation: Operation, path: string) {
-  return { syscall: operation.syscall, path };
+function failingOf(operation: Operation, call: Call): Failing {
+  return operation.failing?.(call) ?? { syscall: operation.syscall, path: call.target.given };
 }
 
 export function wrapSync(gate: Gate, operation: Operation, original: AnyFunction): AnyFunction {
@@ -66,8 +66,7 @@ export function wrapSync(gate: Gate, operation: Operation, original: AnyFunction
     try {
       return runSync(planned.steps);
     } catch (error) {
-      const { given } = planned.call.target;
-      const failed = toNodeError(error, failingOf(operation, given));
+      const failed = toNodeError(error, failingOf(operation, planned.call));
       throw hideFrames(matchSyncShape(failed, operation.method), wrapper);
     }
   };
@@ -84,12 +83,11 @@ export function wrapCallback(gate: Gate, operation: Operation, original: AnyFunc
     // From the event loop, not from a promise: what a callback throws must be an uncaught exception.
     runAsync(planned.steps).then(
       (value) => {
-        if (value === undefined) nextTick(callback as AnyFunction, null);
+        if (value === undefined && !operation.passesUndefined) nextTick(callback as AnyFunction, null);
         else nextTick(callback as AnyFunction, null, value);
       },
       (error: unknown) => {
-        const { given } = planned.call.target;
-        nextTick(callback as AnyFunction, toNodeError(error, failingOf(operation, given)));
+        nextTick(callback as AnyFunction, toNodeError(error, failingOf(operation, planned.call)));
       },
     );
     return undefined;
@@ -109,7 +107,7 @@ async function settle({ steps, call }: Plan, operation: Operation): Promise<unkn
   try {
     return await runAsync(steps);
   } catch (error) {
-    throw hideFrames(toNodeError(error, failingOf(operation, call.target.given)), settle);
+    throw hideFrames(toNodeError(error, failingOf(operation, call)), settle);
   }
 }
 
