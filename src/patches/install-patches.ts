@@ -1,8 +1,13 @@
 import module from 'node:module';
 import net from 'node:net';
 import type { PatchContext } from '../runtime/verdict';
+import { childProcessPatch } from './child-process';
+import { dnsPatch } from './dns/index';
+import { fsPatch } from './fs/index';
+import { osPatch } from './os';
 import type { Patch, Undo } from './patch';
 import { tcpPatch } from './tcp/index';
+import { workerThreadsPatch } from './worker-threads';
 
 /**
  * On a core object and registered: a second copy of this code (another bundle, a Jest sandbox with its own globals) finds
@@ -11,7 +16,7 @@ import { tcpPatch } from './tcp/index';
 const INSTALLED = Symbol.for('mirrord.patches');
 
 /** Files come last: until then our own start-up reads what it needs without a detour. */
-const PATCHES: readonly Patch[] = [tcpPatch];
+const PATCHES: readonly Patch[] = [tcpPatch, dnsPatch, osPatch, childProcessPatch, workerThreadsPatch, fsPatch];
 
 /**
  * Puts the patches in. Once per thread: a further call changes nothing and its undo does nothing.

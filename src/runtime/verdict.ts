@@ -1,7 +1,7 @@
 import type { MethodName, Params, Result } from '../protocol/contract';
 
 /** What patches read of the wire: they import it from here only. */
-export type { MethodName, Params, Result, WireDirent, WireStat } from '../protocol/contract';
+export type { MethodName, Params, Result, WireDirent, WireError, WireStat } from '../protocol/contract';
 
 /**
  * What the policy says of one call of the app. Verdicts are values with reasons; the reason shows up in the debug log

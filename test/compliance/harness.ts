@@ -63,7 +63,7 @@ async function createWorld(): Promise<World> {
     env: {
       PATH: process.env.PATH ?? '',
       COMPLIANCE_PORTS: JSON.stringify({ ...ports, dns: dns.port }),
-      NODE_EXTRA_CA_CERTS: '',
+      COMPLIANCE_CERT: cert,
     },
     settings: { preload: `${folder}/preload.cjs`, worker: `${folder}/worker.cjs`, dnsPort: dns.port },
     stop() {

@@ -41,6 +41,7 @@ function createTools() {
   return {
     ports,
     host: '127.0.0.1',
+    cert: process.env.COMPLIANCE_CERT,
     normalize,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     once: (emitter, name) => events.once(emitter, name),

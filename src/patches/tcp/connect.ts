@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { isIPv4 } from 'node:net';
 import type { ConnectOutcome, OutgoingAccess, PatchContext } from '../../runtime/verdict';
+import { clearImmediate, setImmediate } from '../originals';
 import type { Undo } from '../patch';
 import { errnoOf } from '../uv-errors';
 import { wrapMethod } from '../wrap';
@@ -20,6 +21,8 @@ interface PendingConnect {
   operation: ReturnType<OutgoingAccess['connect']>;
   /** Whether it keeps the process alive, which it does while the handle is referenced. */
   held: boolean;
+  /** It has failed and Node is about to be told. */
+  failing?: NodeJS.Immediate;
 }
 
 export interface ConnectParts {
@@ -45,19 +48,38 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
     if (sourcePort <= 0) return sourcePort || errnoOf('EADDRNOTAVAIL')!;
     const scope = new AsyncResource('MIRRORD_CONNECT');
     const operation = outgoing.connect({ address: unmapped(address), port }, (outcome) => {
-      const pending = take(handle, operation);
-      if (pending) scope.runInAsyncScope(finish, undefined, handle, pending, outcome);
+      // Closed meanwhile: Node has been told.
+      if (pendings.get(handle) === pending) scope.runInAsyncScope(settle, undefined, handle, pending, outcome);
     });
-    const pending = { request, address, port, family, sourcePort, scope, operation, held: false };
+    const pending: PendingConnect = { request, address, port, family, sourcePort, scope, operation, held: false };
     pendings.set(handle, pending);
     keepAlive(pending, native.hasRef.call(handle));
     return 0;
   }
 
-  function finish(handle: TcpHandle, pending: PendingConnect, outcome: ConnectOutcome): void {
-    const status = outcome.ok ? join(handle, pending, outcome.podAddress) : errnoOf(outcome.code);
-    if (status === undefined) log('tcp', `unknown error ${(outcome as { code?: string }).code} taken for ECONNREFUSED`);
-    if (status !== 0) complete(handle, pending, status ?? errnoOf('ECONNREFUSED')!);
+  function settle(handle: TcpHandle, pending: PendingConnect, outcome: ConnectOutcome): void {
+    const status = outcome.ok ? join(handle, pending, outcome.podAddress) : statusOf(outcome.code);
+    if (status === 0) pendings.delete(handle);
+    else fail(handle, pending, status);
+    keepAlive(pending, false);
+  }
+
+  function statusOf(code: string): number {
+    const status = errnoOf(code);
+    if (status === undefined) log('tcp', `unknown error ${code}, taken for ECONNREFUSED`);
+    return status ?? errnoOf('ECONNREFUSED')!;
+  }
+
+  /**
+   * Node is told from a task of its own: bound and without a frame of ours below it, so that the stack of the error is
+   * Node's, and what a listener throws does not pass through the caller. Until then the connect can still be cancelled.
+   */
+  function fail(handle: TcpHandle, pending: PendingConnect, status: number): void {
+    const { request } = pending;
+    pending.failing = setImmediate(
+      request.oncomplete?.bind(request, status, handle, request, false, false) ?? (() => {}),
+    );
+    setImmediate(() => pendings.get(handle) === pending && pendings.delete(handle));
   }
 
   /** The rest of the connect is Node's: it completes the request when the relay has accepted. */
@@ -69,19 +91,6 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
     outgoing.announce(pending.operation.id, pending.sourcePort);
     addresses.set(handle, endpoints(pending, own));
     return sources.connectToRelay(handle, pending.request, outgoing.relayPort);
-  }
-
-  function complete(handle: TcpHandle, { request }: PendingConnect, status: number): void {
-    request.oncomplete?.(status, handle, request, false, false);
-  }
-
-  /** Removes the pending connect of a handle, if it is (still) that one, and lets the process go. */
-  function take(handle: TcpHandle, operation?: PendingConnect['operation']): PendingConnect | undefined {
-    const pending = pendings.get(handle);
-    if (!pending || (operation && pending.operation !== operation)) return undefined;
-    pendings.delete(handle);
-    keepAlive(pending, false);
-    return pending;
   }
 
   function keepAlive(pending: PendingConnect, wanted: boolean): void {
@@ -113,12 +122,19 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
       'close',
       (close) =>
         function (this: TcpHandle, ...args: [callback?: () => void]) {
-          const pending = take(this);
+          const pending = pendings.get(this);
           if (!pending) return Reflect.apply(close, this, args);
+          pendings.delete(this);
+          keepAlive(pending, false);
+          if (pending.failing) {
+            clearImmediate(pending.failing);
+            return Reflect.apply(close, this, args);
+          }
           pending.operation.abort();
-          // libuv completes a connect in progress with ECANCELED just before it reports the handle closed.
           return close.call(this, () => {
-            pending.scope.runInAsyncScope(complete, undefined, this, pending, errnoOf('ECANCELED')!);
+            // libuv completes a connect in progress with ECANCELED just before it reports the handle closed.
+            const { request, scope } = pending;
+            scope.runInAsyncScope(() => request.oncomplete?.(errnoOf('ECANCELED')!, this, request, false, false));
             if (typeof args[0] === 'function') args[0].call(this);
           });
         },
@@ -131,7 +147,7 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
           function (this: TcpHandle, ...args: unknown[]) {
             const result = Reflect.apply(method, this, args);
             const pending = pendings.get(this);
-            if (pending) keepAlive(pending, name === 'ref');
+            if (pending && !pending.failing) keepAlive(pending, name === 'ref');
             return result;
           },
       ),

@@ -65,7 +65,7 @@ const unused = () => {
 const context: PatchContext = {
   files: {
     decide: () => ({ kind: 'bypass', reason: 'feature-off' }),
-    remotePath: unused,
+    remotePath: (path) => path,
     call: unused,
     callSync: unused,
   },

@@ -1,0 +1,3 @@
+import { compareRuns } from '../harness';
+
+compareRuns('a client', new URL('./fixtures/clients.cjs', import.meta.url), { uses: { connects: 16 } });

@@ -1,0 +1,3 @@
+import { compareRuns } from '../harness';
+
+compareRuns('a Redis client', new URL('./fixtures/redis.cjs', import.meta.url), { uses: { connects: 2 } });

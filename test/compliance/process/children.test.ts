@@ -1,0 +1,3 @@
+import { compareRuns } from '../harness';
+
+compareRuns('a child', new URL('./fixtures/children.cjs', import.meta.url));
