@@ -5,9 +5,9 @@ import type { Credentials } from './credentials';
 import type { ChosenContext, Entry } from './kubeconfig';
 
 /**
- * Runs the user's exec plugin or auth provider.
+ * Asks the user's auth provider (OIDC, GCP, Azure: the forms before exec plugins) for a token, refreshing it when due.
  *
- * @throws whatever the plugin's failure is, with its output in the message
+ * @throws whatever the provider's failure is
  */
 export async function resolveCredentials(context: ChosenContext): Promise<Credentials> {
   const config = new KubeConfig();
@@ -26,7 +26,6 @@ export async function resolveCredentials(context: ChosenContext): Promise<Creden
 
 function camelUser(user: Entry): Entry {
   return {
-    exec: user.exec,
     authProvider: user['auth-provider'],
     token: user.token,
     certFile: user['client-certificate'],

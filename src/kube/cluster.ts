@@ -26,6 +26,8 @@ export interface Cluster {
   secure: boolean;
   agent: HttpAgent;
   headers(): Record<string, string>;
+  /** Before a request: renews credentials that are known to expire within half a minute. */
+  keepFresh(): Promise<void>;
   /** Reads credentials again, after a 401: files are rotated and plugins give short-lived tokens. */
   renewCredentials(): Promise<void>;
   close(): void;
@@ -33,6 +35,9 @@ export interface Cluster {
 
 /** Milliseconds for a TCP connection, the proxy's answer and TLS, each. */
 export const CONNECT_TIMEOUT = 15_000;
+
+/** Milliseconds: a token that expires on its way would cost a round trip and a confusing answer. */
+const EXPIRY_MARGIN = 30_000;
 
 /**
  * Reads the kubeconfig, resolves credentials and the server's name. Opens no connection yet.
@@ -52,6 +57,9 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
     }),
   ]);
   let credentials: Credentials = found;
+  const renew = async () => {
+    credentials = await resolveCredentials(context);
+  };
   const agent = createAgent({ access, context, server, secure, proxy, lookup, current: () => credentials });
   return {
     server,
@@ -60,9 +68,10 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
     secure,
     agent,
     headers: () => ({ ...credentials.headers }),
-    renewCredentials: async () => {
-      credentials = await resolveCredentials(context);
+    keepFresh: async () => {
+      if (credentials.expiresAt !== undefined && credentials.expiresAt - Date.now() < EXPIRY_MARGIN) await renew();
     },
+    renewCredentials: renew,
     close: () => agent.destroy(),
   };
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { MirrordError } from '../errors';
+import { runExecPlugin } from './exec-plugin';
 import type { ChosenContext, Entry } from './kubeconfig';
 
 /** How requests prove who they are. Never logged. */
@@ -9,6 +10,8 @@ export interface Credentials {
   headers: Record<string, string>;
   cert?: string | Buffer;
   key?: string | Buffer;
+  /** Milliseconds since the epoch; undefined = not known. */
+  expiresAt?: number;
 }
 
 /** What `client-node.ts` exports; it is a bundle of its own, because most kubeconfigs never need its megabyte. */
@@ -17,8 +20,7 @@ export interface ClientNodeBundle {
 }
 
 /**
- * Credentials of a kubeconfig's user. Tokens and certificates are read here; users with a plugin (`exec`, `auth-provider`)
- * go through the Kubernetes client, loaded for them only.
+ * Credentials of a kubeconfig's user. The old auth providers go through the Kubernetes client, loaded for them only.
  *
  * @throws MirrordError KUBECONFIG_INVALID, KUBE_CREDENTIALS_FAILED
  */
@@ -76,8 +78,9 @@ async function resolveByPlugin(context: ChosenContext): Promise<Credentials> {
   const { exec, 'auth-provider': provider } = context.user;
   const plugin = exec ? `the plugin "${exec.command}"` : `the auth provider "${provider.name}"`;
   try {
+    if (exec) return await runExecPlugin(context);
     const { resolveCredentials: resolve } = await loadClientNode();
-    return await withTimeout(resolve(context), PLUGIN_TIMEOUT);
+    return await withTimeout(resolve(context), PROVIDER_TIMEOUT);
   } catch (cause) {
     throw new MirrordError(
       'KUBE_CREDENTIALS_FAILED',
@@ -87,8 +90,8 @@ async function resolveByPlugin(context: ChosenContext): Promise<Credentials> {
   }
 }
 
-/** Milliseconds: plugins may open a browser for a login. */
-const PLUGIN_TIMEOUT = 120_000;
+/** Milliseconds for a provider to refresh its token. */
+const PROVIDER_TIMEOUT = 30_000;
 
 function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

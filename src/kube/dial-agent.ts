@@ -20,6 +20,7 @@ const HANDSHAKE_TIMEOUT = 15_000;
 export function createDial(openCluster: () => Promise<Cluster>, agent: AgentPort): Dial {
   return async (signal) => {
     const cluster = await openCluster();
+    await cluster.keepFresh();
     try {
       return await dialPortForward(cluster, agent, signal);
     } catch (error) {

@@ -41,6 +41,7 @@ const MAX_BODY = 64 * 1024 * 1024;
 export async function request(cluster: Cluster, options: RequestOptions, accept: number[] = []): Promise<Answer> {
   let renewed = false;
   for (let attempt = 1; ; attempt++) {
+    await cluster.keepFresh();
     const { response, text } = await tryOnce(cluster, options);
     const statusCode = response.statusCode ?? 0;
     if (statusCode < 300) return { statusCode, headers: response.headers, body: parseBody(cluster, text, response) };

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -129,31 +129,71 @@ describe('credentials', () => {
     expect(body.user).toBe('alice');
   });
 
-  it('come from an exec plugin through the Kubernetes client', async () => {
-    const credential = {
-      apiVersion: 'client.authentication.k8s.io/v1',
-      kind: 'ExecCredential',
-      status: { token: 'from-plugin' },
-    };
-    const exec = {
-      apiVersion: 'client.authentication.k8s.io/v1',
-      command: process.execPath,
-      args: ['-e', `console.log(${JSON.stringify(JSON.stringify(credential))})`],
-      interactiveMode: 'Never',
-    };
-    const { body } = await get(await open(api.writeKubeconfig({ user: { exec } })));
-    expect(body.authorization).toBe('Bearer from-plugin');
-  }, 60_000);
+  const V1 = 'client.authentication.k8s.io/v1';
+  const plugin = (script: string, more = {}) => ({
+    exec: { apiVersion: V1, command: process.execPath, args: ['-e', script], interactiveMode: 'Never', ...more },
+  });
+  const credential = (statusCode: string) =>
+    `console.log(JSON.stringify({ apiVersion: '${V1}', kind: 'ExecCredential', status: ${statusCode} }))`;
 
-  it('of a plugin that fails are an error that says so', async () => {
-    const exec = {
-      apiVersion: 'client.authentication.k8s.io/v1',
-      command: process.execPath,
-      args: ['-e', 'process.exit(3)'],
-    };
-    const error = await failure(() => open(api.writeKubeconfig({ user: { exec } })));
+  it('come from an exec plugin, which is told of the cluster and gets its environment', async () => {
+    const script = credential(
+      '{ token: [JSON.parse(process.env.KUBERNETES_EXEC_INFO).spec.cluster.server.slice(0, 8), process.env.EXTRA].join() }',
+    );
+    const user = plugin(script, { provideClusterInfo: true, env: [{ name: 'EXTRA', value: 'x' }] });
+    const { body } = await get(await open(api.writeKubeconfig({ user })));
+    expect(body.authorization).toBe('Bearer https://,x');
+  });
+
+  it('of an exec plugin are renewed before they expire, and not earlier', async () => {
+    const count = join(api.folder, 'count');
+    const script = (seconds: number) =>
+      `require('fs').appendFileSync(${JSON.stringify(count)}, 'x');` +
+      credential(`{ token: 't', expirationTimestamp: new Date(Date.now() + ${seconds * 1000}).toISOString() }`);
+    const runs = () => readFileSync(count, 'utf8').length;
+    const lasting = await open(api.writeKubeconfig({ user: plugin(script(600)) }));
+    await get(lasting);
+    expect(runs()).toBe(1);
+    const short = await open(api.writeKubeconfig({ user: plugin(script(20)) }));
+    await get(short);
+    expect(runs()).toBe(3);
+  });
+
+  it.each([
+    ['a plugin that fails', 'console.error("log in first"); process.exit(3)', {}, /exit code 3: log in first/],
+    [
+      'a plugin that is not there',
+      '',
+      { command: '/no/such-plugin', installHint: 'Install it.' },
+      /ENOENT.*Install it/,
+    ],
+    ['output that is no JSON', 'console.log("s3cret")', {}, /not JSON/],
+    [
+      'output without credentials',
+      'console.log(JSON.stringify({ apiVersion: "client.authentication.k8s.io/v1", kind: "ExecCredential", status: {} }))',
+      {},
+      /no credentials/,
+    ],
+    ['a version that is not known', '', { apiVersion: 'x/v9' }, /apiVersion must be one of/],
+  ])('%s is an error that says so', async (_, script, more, message) => {
+    const error = await failure(() => open(api.writeKubeconfig({ user: plugin(script, more) })));
     expect(error.code).toBe('KUBE_CREDENTIALS_FAILED');
-    expect(error.message).toContain('plugin');
+    expect(error.message).toMatch(message);
+    expect(error.message).not.toContain('s3cret');
+  });
+
+  it('come from an auth provider through the Kubernetes client', async () => {
+    const part = (data: object) => Buffer.from(JSON.stringify(data)).toString('base64url');
+    const idToken = `${part({ alg: 'none' })}.${part({ exp: Math.floor(Date.now() / 1000) + 3600 })}.x`;
+    const config = {
+      'id-token': idToken,
+      'client-id': 'c',
+      'idp-issuer-url': 'https://idp.invalid',
+      'refresh-token': 'r',
+    };
+    const user = { 'auth-provider': { name: 'oidc', config } };
+    const { body } = await get(await open(api.writeKubeconfig({ user })));
+    expect(body.authorization).toBe(`Bearer ${idToken}`);
   }, 60_000);
 });
 
