@@ -80,7 +80,10 @@ async function resolveByPlugin(context: ChosenContext): Promise<Credentials> {
   try {
     if (exec) return await runExecPlugin(context);
     const { resolveCredentials: resolve } = await loadClientNode();
-    return await withTimeout(resolve(context), PROVIDER_TIMEOUT);
+    const credentials = await withTimeout(resolve(context), PROVIDER_TIMEOUT);
+    // A provider it does not know gives neither an error nor credentials.
+    if (!credentials.headers.authorization && !credentials.cert) throw new Error('it gave no credentials');
+    return credentials;
   } catch (cause) {
     throw new MirrordError(
       'KUBE_CREDENTIALS_FAILED',
