@@ -100,7 +100,7 @@ export class SpdyConnection extends EventEmitter<ConnectionEvents> {
     this.emit('close', error);
   }
 
-  #control(type: number, flags: number, payload: Buffer): void {
+  #control(type: number, flags: number, payload: Buffer) {
     switch (type) {
       case FrameType.SYN_STREAM:
         return this.#acceptStream(payload, (flags & FLAG_FIN) !== 0);
@@ -164,7 +164,7 @@ export class SpdyConnection extends EventEmitter<ConnectionEvents> {
     },
   };
 
-  #sendData(id: number, chunk: Buffer, isEnd: boolean, done: Done): void {
+  #sendData(id: number, chunk: Buffer, isEnd: boolean, done: Done) {
     if (this.#isClosed) return done(new Error('the SPDY connection was closed'));
     if (chunk.length > MAX_PAYLOAD) {
       this.#sendData(id, chunk.subarray(0, MAX_PAYLOAD), false, (error) => {
