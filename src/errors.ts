@@ -63,7 +63,7 @@ export function formatError(error: unknown): string {
 
 /**
  * The entry of `candidates` that `word` was most likely meant to be, or undefined when none is near: at most a third of the
- * letters differ (one is always allowed), counted as insertions, deletions and replacements.
+ * letters differ (one is always allowed), counted as insertions, deletions, replacements and swaps of neighbours.
  */
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
@@ -78,13 +78,17 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
 }
 
 function editDistance(a: string, b: string): number {
+  let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, previous[j]! + 1, row[j - 1]! + 1));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const nearest = Math.min(replaced, previous[j]! + 1, row[j - 1]! + 1);
+      row.push(swapped ? Math.min(nearest, beforePrevious[j - 2]! + 1) : nearest);
     }
+    beforePrevious = previous;
     previous = row;
   }
   return previous[b.length]!;
