@@ -134,7 +134,6 @@ describe.skipIf(reason)('the life of an agent', () => {
   it('without nsenter it says so', async () => {
     const agent = node.startAgent(['--port', '0', 'targeted', '--container-id', node.containerId], {
       NO_TOOLS: '1',
-     
     });
     expect(await agent.exited).toBe(1);
     expect(agent.stderr()).toContain('NSENTER_MISSING');

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Outgoing } from '../../../src/agent/outgoing';
+import { SessionAcceptor } from '../../../src/protocol/acceptor';
+import type { Connection } from '../../../src/protocol/connection';
+import { memoryPair } from '../../../src/tunnel/transports/memory';
+import { connectTunnel, type Tunnel } from '../../../src/tunnel/tunnel';
+import { until } from './pod-node';
+import { rejection } from './pod-root';
+
+const setTimer = (ms: number, run: () => void) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
+/** A client and an agent's door in one process, with outgoing connections only. */
+async function linkTo(outgoing: Outgoing): Promise<Tunnel> {
+  const acceptor = new SessionAcceptor({
+    verifyToken: () => true,
+    hello: () => ({ agentVersion: 'test' }),
+    now: () => performance.now(),
+    setTimer,
+    onSession: (connection: Connection) => {
+      connection.onOpen((request) => outgoing.open(request));
+      connection.onClose(() => outgoing.close());
+    },
+  });
+  const dial = async () => {
+    const [client, agent] = memoryPair();
+    acceptor.accept(agent);
+    return client;
+  };
+  return connectTunnel({ dial, token: 'any', clientName: 'test', graceMs: 10 });
+}
+
+describe('Outgoing', () => {
+  let server: Server;
+  let port: number;
+  let sockets: Socket[];
+  let link: Tunnel;
+
+  beforeEach(async () => {
+    sockets = [];
+    server = createServer((socket) => sockets.push(socket.on('error', () => {})));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    port = (server.address() as { port: number }).port;
+  });
+  afterEach(async () => {
+    await link?.close();
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('holds the limit of connections at n, refuses n + 1 with EMFILE, and has room again after a close', async () => {
+    const outgoing = new Outgoing(2);
+    link = await linkTo(outgoing);
+    const open = () => link.open({ kind: 'tcp', host: '127.0.0.1', port });
+    const [first] = await Promise.all([open(), open()]);
+    expect(await rejection(open())).toMatchObject({ code: 'EMFILE' });
+    first.reset('ECONNRESET');
+    await until('room', () => outgoing.size === 1);
+    await open();
+  });
+
+  it('a connect that takes too long is ETIMEDOUT', async () => {
+    // A process that listens and never accepts: once its queue is full, the kernel drops every SYN.
+    const script = `const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+      require('fs').writeSync(1, String(s.address().port));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    })`;
+    const deaf = spawn(process.execPath, ['-e', script]);
+    const deafPort = Number(await new Promise((resolve) => deaf.stdout.once('data', resolve)));
+    const fillers = Array.from({ length: 6 }, () => connect(deafPort, '127.0.0.1').on('error', () => {}));
+    try {
+      await until('a full queue', () => fillers.filter(({ connecting }) => !connecting).length >= 2);
+      const outgoing = new Outgoing(10, 100);
+      link = await linkTo(outgoing);
+      const error = await rejection(link.open({ kind: 'tcp', host: '127.0.0.1', port: deafPort }));
+      expect(error).toMatchObject({ code: 'ETIMEDOUT' });
+      await until('nothing left', () => outgoing.size === 0);
+    } finally {
+      for (const socket of fillers) socket.destroy();
+      deaf.kill('SIGKILL');
+    }
+  });
+
+  it('a client that goes away before the answer leaves no connection behind', async () => {
+    const outgoing = new Outgoing(10);
+    link = await linkTo(outgoing);
+    const controller = new AbortController();
+    const opening = link.open({ kind: 'tcp', host: '127.0.0.1', port }, controller.signal);
+    controller.abort();
+    await opening.catch(() => {});
+    await until('nothing left', () => outgoing.size === 0);
+  });
+
+  it('the end of the session resets what is open, as the peer sees', async () => {
+    const outgoing = new Outgoing(10);
+    link = await linkTo(outgoing);
+    const stream = await link.open({ kind: 'tcp', host: '127.0.0.1', port });
+    stream.write(Buffer.from('x'));
+    const socket = await until('the connection', () => sockets[0]);
+    await new Promise((resolve) => socket.once('data', resolve));
+    const ended = new Promise((resolve) => socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)));
+    await link.close();
+    expect(await ended).toBe('ECONNRESET');
+    expect(outgoing.size).toBe(0);
+  });
+
+  it('refuses what is no host and port', async () => {
+    link = await linkTo(new Outgoing(10));
+    for (const [host, wrong] of [
+      ['', 1],
+      ['x', 65_536],
+      ['x', -1],
+      ['x', 1.5],
+    ] as const) {
+      const error = await rejection(link.open({ kind: 'tcp', host, port: wrong }));
+      expect(error).toMatchObject({ code: 'BAD_PARAMETERS' });
+    }
+  });
+});
