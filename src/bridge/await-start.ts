@@ -28,6 +28,10 @@ export class StartFailure extends Error {
   }
 }
 
+export function startAborted(): MirrordError {
+  return new MirrordError('START_ABORTED', 'the start of the session was given up');
+}
+
 /** Reads what the worker has left on the reply port. Undefined while the outcome is not there. */
 export class StartOutcome {
   /** The step that was begun last, for messages. */

@@ -2,7 +2,15 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Worker } from 'node:worker_threads';
 import type { ProgressEvent } from '../kube/types';
 import type { MethodName, Params, Result } from '../protocol/contract';
-import { awaitStartSync, START_LIMITS, StartFailure, type StartLimits, StartOutcome, startLimit } from './await-start';
+import {
+  awaitStartSync,
+  START_LIMITS,
+  StartFailure,
+  type StartLimits,
+  StartOutcome,
+  startAborted,
+  startLimit,
+} from './await-start';
 import { unpackFailure } from './failure';
 import type { FromWorker, ReadyData, Reply, StartInput, ToWorker, WireOutcome } from './messages';
 import { State, Word } from './shared-memory';
@@ -83,21 +91,24 @@ export class Bridge {
     const started = performance.now();
     this.hold();
     let timer: NodeJS.Timeout | undefined;
-    const abort = () => this.post({ type: 'close' });
+    let abort = () => {};
     try {
-      signal?.addEventListener('abort', abort, { once: true });
-      if (signal?.aborted) abort();
       await new Promise<void>((resolve, reject) => {
         this.onStarted = resolve;
+        const giveUp = (failure: () => StartFailure) => {
+          clearTimeout(timer);
+          this.post({ type: 'close' });
+          timer = setTimeout(() => reject(failure()), limits.abandonMs);
+        };
         const check = () => {
           const limit = startLimit(words, limits);
           if (performance.now() - started < limit) timer = setTimeout(check, 250);
-          else {
-            abort();
-            timer = setTimeout(() => reject(this.outcome.timedOut(limit)), limits.abandonMs);
-          }
+          else giveUp(() => this.outcome.timedOut(limit));
         };
+        abort = () => giveUp(() => new StartFailure(startAborted(), undefined));
         check();
+        signal?.addEventListener('abort', abort, { once: true });
+        if (signal?.aborted) abort();
         if (this.dead) resolve();
       });
       const ready = this.outcome.take();

@@ -51,10 +51,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (expected) {
       clearTimeout(expected.timer);
       announced.delete(sourcePort);
-      return join(expected.id, socket);
+      join(expected.id, socket);
+      return;
     }
-    if (unmatched.size >= maxUnmatched) return void socket.destroy();
-    const timer = setTimeout(() => socket.destroy(), matchMs);
+    if (unmatched.size >= maxUnmatched) return void socket.resetAndDestroy();
+    const timer = setTimeout(() => socket.resetAndDestroy(), matchMs);
     const entry = { socket, timer };
     unmatched.set(sourcePort, entry);
     socket.once('close', () => {
@@ -97,7 +98,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       if (waiting) {
         clearTimeout(waiting.timer);
         unmatched.delete(sourcePort);
-        return join(id, waiting.socket);
+        join(id, waiting.socket);
+        return;
       }
       const expire = () => {
         if (announced.get(sourcePort)?.id !== id) return;

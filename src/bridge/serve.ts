@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { MirrordError } from '../errors';
 import type { MethodName, Params } from '../protocol/contract';
 import type { AgentLink } from '../protocol/session-types';
+import { startAborted } from './await-start';
 import type { Boot, Booted } from './boot';
 import { packFailure } from './failure';
 import type { FromWorker, OnReplyPort, Reply, ToWorker, WorkerInput } from './messages';
@@ -88,8 +89,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
 
   function finish(): void {
     if (Atomics.load(words, Word.state) <= State.loaded) {
-      const error = new MirrordError('START_ABORTED', 'the start was given up');
-      settle(State.failed, { type: 'failed', failure: packFailure(error), onFailure });
+      settle(State.failed, { type: 'failed', failure: packFailure(startAborted()), onFailure });
     } else publish(words, Word.state, State.closed);
     Atomics.notify(words, Word.replied);
     process.exit(0);
@@ -101,7 +101,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort);
     else if (message.type === 'abort') relay?.abort(message.id);
     else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
-    else if (!booted) stop.abort(new MirrordError('START_ABORTED', 'the start was given up'));
+    else if (!booted) stop.abort(startAborted());
     else void close();
   }
 
@@ -119,6 +119,12 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     }
   }
 
+  process.on('exit', () => {
+    // Whatever ends this thread: a blocked app must not wait for it any longer.
+    if (Atomics.load(words, Word.state) > State.ready) return;
+    publish(words, Word.state, State.failed);
+    Atomics.notify(words, Word.replied);
+  });
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   port.on('message', receive);
