@@ -5,6 +5,8 @@ import type { KubeObject, Store } from './types';
 
 /** The kubernetes plugin's default. */
 const TTL = 5;
+/** Aliases of aliases that are followed in one answer; a circle ends there. */
+const MAX_ALIASES = 8;
 
 export interface Resolution {
   code: 'NOERROR' | 'NXDOMAIN';
@@ -16,7 +18,7 @@ const found = (answers: Answer[]): Resolution => ({ code: 'NOERROR', answers });
 const a = (name: string, data: string): Answer => ({ type: 'A', name, ttl: TTL, data });
 
 /** Answers one question by the Kubernetes DNS specification: services, headless services, pods of a subdomain, pod addresses, SRV, PTR. */
-export function resolveRecord(store: Store, question: string, type: RecordType): Resolution {
+export function resolveRecord(store: Store, question: string, type: RecordType, depth = 0): Resolution {
   const name = question.toLowerCase().replace(/\.$/, '');
   if (name.endsWith('.in-addr.arpa')) return resolvePointer(store, name, type);
   const suffix = `.${CLUSTER_DOMAIN}`;
@@ -30,7 +32,7 @@ export function resolveRecord(store: Store, question: string, type: RecordType):
     const address = labels.length === 1 ? labels[0]!.replaceAll('-', '.') : '';
     return isIPv4(address) ? found(type === 'A' ? [a(question, address)] : []) : nothing;
   }
-  return resolveService(store, question, labels, namespace, type);
+  return resolveService(store, question, labels, namespace, type, depth);
 }
 
 function resolveService(
@@ -39,6 +41,7 @@ function resolveService(
   labels: string[],
   namespace: string,
   type: RecordType,
+  depth: number,
 ): Resolution {
   const serviceName = labels.pop();
   if (serviceName === undefined) return store.get('namespaces', undefined, namespace) ? found([]) : nothing;
@@ -46,9 +49,12 @@ function resolveService(
   if (!service) return nothing;
   const domain = `${serviceName}.${namespace}.svc.${CLUSTER_DOMAIN}`;
   if (service.spec.type === 'ExternalName') {
-    return labels.length === 0
-      ? found([{ type: 'CNAME', name: question, ttl: TTL, data: service.spec.externalName }])
-      : nothing;
+    if (labels.length > 0) return nothing;
+    const target: string = service.spec.externalName;
+    const alias: Answer = { type: 'CNAME', name: question, ttl: TTL, data: target };
+    // A resolver library asks once: what the name stands for goes into the same answer, when this server knows it.
+    const stops = type === 'CNAME' || depth >= MAX_ALIASES;
+    return found([alias, ...(stops ? [] : resolveRecord(store, target, type, depth + 1).answers)]);
   }
   if (labels.length === 2 && labels.every((label) => label.startsWith('_'))) {
     return resolvePort(store, question, service, domain, labels as [string, string], type);

@@ -91,7 +91,7 @@ const STEPS: { name: string; needs: string; script: string }[] = [
     needs: 'a terminal device of its own',
     script: 'mount -t tmpfs t /mnt && mount -t devpts d /mnt -o newinstance',
   },
-  { name: 'network', needs: 'a pair of network cards', script: 'ip link add a type veth peer name b' },
+  { name: 'network', needs: 'a pair of network cards', script: 'ip link add veth0 type veth peer name veth1' },
   {
     name: 'services',
     needs: 'an nftables NAT chain',
@@ -131,7 +131,8 @@ function checkIdRange(root: boolean): Check {
   const name = 'user ids (optional)';
   if (root || hasIdRange()) return { name, ok: true, detail: 'runAsUser and runAsGroup work' };
   const user = process.env.USER ?? '$USER';
-  const remedy = `${installLine(['newuidmap'])} && echo ${user}:100000:65536 | sudo tee -a /etc/subuid /etc/subgid`;
+  const range = `echo ${user}:100000:65536 | sudo tee -a /etc/subuid /etc/subgid`;
+  const remedy = findTool('newuidmap') ? range : `${installLine(['newuidmap'])} && ${range}`;
   return { name, ok: true, detail: 'only user id 0 exists in pods; runAsUser is refused', remedy };
 }
 

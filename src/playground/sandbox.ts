@@ -27,8 +27,7 @@ fi
 echo ready >&3
 exec 3>&-
 if [ "$4" = hold ]; then exec sleep 2147483647; fi
-trap 'exit 0' TERM
-while :; do sleep 2147483647 & wait $!; done
+exec /bin/sh -c 'while :; do sleep 2147483647 & wait $!; done' pause
 `;
 
 export interface SandboxOptions {
