@@ -204,7 +204,7 @@ describe('two ends over a pipe that chunks, delays and is cut', () => {
   it(
     'keep every byte in order, whatever is done',
     async () => {
-      const numRuns = Number(process.env.MIRRORD_PROPERTY_RUNS ?? 60);
+      const numRuns = Number(process.env.MIRRORD_PROPERTY_RUNS ?? 300);
       await fc.assert(fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 80 }), play), {
         numRuns,
         interruptAfterTimeLimit: process.env.MIRRORD_PROPERTY_RUNS ? undefined : 12_000,
