@@ -14,8 +14,9 @@ serveBridge((start) => {
     return attachedBoot(start.session, async () => (handoff) => dialSocket({ port: handoff.port }));
   }
   return async ({ env, progress, onConfig }) => {
+    if (env.TEST_LOAD_FAIL) throw new Error('scripted failure of the configuration');
     onConfig({ startLimitMs: Number(env.TEST_START_LIMIT ?? 20_000), onFailure: 'exit' });
-    if (env.TEST_FAIL) throw Object.assign(new Error('scripted failure'), {});
+    if (env.TEST_FAIL) throw new Error('scripted failure');
     if (env.TEST_HANG) await new Promise(() => {});
     const dial = dialSocket({ port: Number(env.TEST_AGENT_PORT) });
     const link = await connectTunnel({ dial, token: TOKEN, clientName: 'test' });

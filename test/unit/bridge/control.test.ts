@@ -1,0 +1,160 @@
+import { existsSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { attachToOwner } from '../../../src/bridge/control-client';
+import { type ControlServer, startControlServer } from '../../../src/bridge/control-server';
+import { formatSession, parseSession, sameSecret } from '../../../src/bridge/session-token';
+import { SpareTransport } from '../../../src/bridge/spare-transport';
+import { dialSocket } from '../../../src/tunnel/transports/socket';
+import { connectTunnel } from '../../../src/tunnel/tunnel';
+import { featureOf } from '../../support/bridge/feature';
+import { type ScriptedAgent, startScriptedAgent, TOKEN } from '../../support/bridge/scripted-agent';
+
+let agent: ScriptedAgent;
+const servers: ControlServer[] = [];
+let dials = 0;
+
+beforeAll(async () => {
+  agent = await startScriptedAgent();
+});
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+afterAll(() => agent.close());
+
+const handoff = {
+  ...{ kubeconfig: undefined, context: undefined, acceptInvalidCertificates: false, namespace: 'test', pod: 'agent' },
+  ...{ port: 1, token: TOKEN, target: undefined },
+};
+const info = {
+  ...{ agentVersion: '', nodeVersion: '', hostname: 'pod', targeted: true, targetPid: 1 },
+  families: { ipv4: true, ipv6: false },
+};
+
+async function startServer(): Promise<ControlServer> {
+  const dial = dialSocket({ port: agent.port });
+  dials = 0;
+  const spare = new SpareTransport((signal) => {
+    dials += 1;
+    return dial(signal);
+  });
+  const facts = { target: undefined, info, feature: featureOf({}) };
+  const server = await startControlServer({ handoff, facts }, spare);
+  servers.push(server);
+  return server;
+}
+
+/** Resolves to what was read until the server closed the connection. */
+async function say(path: string, text: string): Promise<string> {
+  const socket: Socket = connect(path);
+  socket.on('error', () => {});
+  socket.write(text);
+  let answer = '';
+  for await (const chunk of socket) answer += chunk;
+  return answer;
+}
+
+describe('the control socket', () => {
+  it('is a socket of mode 0600 in a folder of mode 0700, with a path that every system takes', async () => {
+    const { path } = parseSession((await startServer()).session);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(dirname(path)).mode & 0o777).toBe(0o700);
+    expect(Buffer.byteLength(path)).toBeLessThan(100);
+  });
+
+  it('goes away with its folder when it is closed', async () => {
+    const server = await startServer();
+    server.close();
+    expect(existsSync(dirname(parseSession(server.session).path))).toBe(false);
+  });
+
+  it.each([
+    ['a wrong secret', JSON.stringify({ version: 1, secret: 'b'.repeat(64) })],
+    ['a prefix of nothing', JSON.stringify({ version: 1, secret: '' })],
+    ['no secret', '{}'],
+    ['null', 'null'],
+    ['no JSON', 'GET / HTTP/1.1'],
+    ['a line that is too long', 'x'.repeat(300)],
+  ])('answers nothing to %s', async (_name, line) => {
+    const { path } = parseSession((await startServer()).session);
+    expect(await say(path, `${line}\n`)).toBe('');
+    expect(dials).toBe(0);
+  });
+
+  it('closes a connection that says nothing', async () => {
+    const { path } = parseSession((await startServer()).session);
+    const started = performance.now();
+    expect(await say(path, '')).toBe('');
+    expect(performance.now() - started).toBeLessThan(4_000);
+  });
+
+  it('gives the right secret what it needs, and then a transport to the agent', async () => {
+    const { answer, transport } = await attachToOwner(parseSession((await startServer()).session));
+    expect(answer.handoff.token).toBe(TOKEN);
+    expect(answer.facts.info.hostname).toBe('pod');
+    const link = await connectTunnel({ dial: async () => transport, token: TOKEN, clientName: 'child' });
+    expect((await link.call('fs.readFile', { path: '/size/200000' })).raw.byteLength).toBe(200_000);
+    const before = agent.sessions();
+    await link.close();
+    // The goodbye came through although the child closed right after it.
+    await expect.poll(() => agent.sessions()).toBe(before - 1);
+  });
+
+  it('keeps a spare connection after somebody attached', async () => {
+    const { session } = await startServer();
+    const first = await attachToOwner(parseSession(session));
+    await expect.poll(() => dials).toBe(2);
+    const second = await attachToOwner(parseSession(session));
+    const link = await connectTunnel({ dial: async () => second.transport, token: TOKEN, clientName: 'child' });
+    await link.call('fs.realpath', { path: '/' });
+    await link.close();
+    first.transport.destroy();
+  });
+});
+
+describe('a process that attaches', () => {
+  it('learns that the owner is gone', async () => {
+    const server = await startServer();
+    server.close();
+    await expect(attachToOwner(parseSession(server.session))).rejects.toMatchObject({
+      code: 'ATTACH_FAILED',
+      hint: expect.stringContaining('MIRRORD_SESSION'),
+    });
+  });
+
+  it('learns that it is not let in', async () => {
+    const { path } = parseSession((await startServer()).session);
+    const wrong = { path, secret: 'c'.repeat(64) };
+    await expect(attachToOwner(wrong)).rejects.toMatchObject({ code: 'ATTACH_FAILED' });
+  });
+});
+
+describe('MIRRORD_SESSION', () => {
+  const secret = '0123456789abcdef'.repeat(4);
+
+  it.each(['/tmp/a:b/control', '\\\\.\\pipe\\mirrord-1', 'C:\\x'])('survives the path %s', (path) => {
+    expect(parseSession(formatSession({ path, secret }))).toEqual({ path, secret });
+  });
+
+  it.each(['', 'x', `:${secret}`, `/tmp/x:${secret.slice(1)}`, `/tmp/x:${secret}0`.replace('x:', 'x')])(
+    'refuses %j without repeating it',
+    (value) => {
+      const error = (() => {
+        try {
+          return parseSession(value) as never;
+        } catch (failure) {
+          return failure as Error & { code: string };
+        }
+      })();
+      expect(error.code).toBe('SESSION_INVALID');
+      expect(error.message).not.toContain(secret.slice(1));
+    },
+  );
+
+  it('compares secrets of any length', async () => {
+    expect([sameSecret('a', 'a'), sameSecret('a', 'ab'), sameSecret('', 'a')]).toEqual([true, false, false]);
+    await sleep(0);
+  });
+});
