@@ -37,7 +37,8 @@ export class PortForwardTransport extends Duplex {
     socket.on('message', (message) => this.#onMessage(message as Buffer));
     socket.on('error', (error) => this.#onGone(error.message));
     socket.on('close', (code, reason) => this.#onGone(reason.toString() || `closed with code ${code}`));
-    this.#pings = setInterval(() => socket.ping(), PING_INTERVAL).unref();
+    // Balancers on the way cut connections that are silent. A ping is refused before the upgrade is done.
+    this.#pings = setInterval(() => socket.readyState === socket.OPEN && socket.ping(), PING_INTERVAL).unref();
   }
 
   #onMessage(message: Buffer): void {

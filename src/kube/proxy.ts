@@ -95,6 +95,7 @@ export function connectThroughProxy(
       if (response.statusCode === 200) {
         if (head.length > 0) socket.unshift(head);
         socket.setTimeout(0);
+        (socket as Socket).setNoDelay(true);
         resolve(socket as Socket);
         return;
       }

@@ -10,8 +10,9 @@ import type { AgentHandle, ChosenTarget, Progress, StartAgent } from './types';
 
 export { retryWhileStarting } from './retry-while-starting';
 
-/** How often an agent that is just ending is replaced. */
+/** How often an agent that is of no use to anybody is replaced. */
 const ROUNDS = 3;
+const DEAD = new Set(['AGENT_FAILED', 'AGENT_IMAGE_PULL', 'AGENT_REJECTED', 'AGENT_UNSCHEDULABLE']);
 
 /**
  * Finds the target, and creates the agent's Job or joins the one that is there. Resolves when the agent's container runs; it
@@ -71,18 +72,23 @@ async function bringUp(
       startup.follow(ensured.job);
       const pod = await startup.running;
       const handle = createHandle(cluster, config, plan, target, ensured, pod, startup);
-      return [handle, `Agent ${pod} ${ensured.created ? 'started' : 'joined'}`];
+      return [handle, `Agent ${pod} ${describeStart(ensured, config.agent.image)}`];
     } catch (error) {
       startup.finish();
       if (!ensured || ensured.created) await removeOwnJob(cluster, plan).catch(() => {});
-      else if (round < ROUNDS && isMirrordError(error) && error.code === 'AGENT_FAILED') {
-        // The agent of an earlier run was about to end; its Job shows that some seconds later than its pod.
+      else if (round < ROUNDS && isMirrordError(error) && DEAD.has(error.code)) {
+        // An agent that was about to end, which its Job shows seconds later than its pod; or one that never came up.
         await deleteJob(cluster, plan, ensured.job.metadata.uid).catch(() => {});
         continue;
       }
       throw error;
     }
   }
+}
+
+function describeStart({ created, image }: EnsuredJob, wanted: string): string {
+  if (created) return 'started';
+  return image === wanted ? 'joined' : `joined; it runs ${image}, not the ${wanted} that is configured`;
 }
 
 function createHandle(
@@ -104,6 +110,7 @@ function createHandle(
     async abandon() {
       startup.finish();
       if (created) await deleteJob(cluster, plan, job.metadata.uid).catch(() => {});
+      cluster.close();
     },
   };
 }

@@ -169,8 +169,9 @@ describe('a start', () => {
 describe('a Job that is there', () => {
   it('is joined while it runs, with its own token and port', async () => {
     const first = await start();
-    const second = await start();
+    const second = await start(config({ image: 'other/agent:2' }));
     expect(second.created).toBe(false);
+    expect(progress.at(-1)!.text).toMatch(/joined; it runs .*, not the other\/agent:2/);
     expect(second.handoff.token).toBe(first.handoff.token);
     expect(second.handoff.port).toBe(first.handoff.port);
     await second.abandon();
@@ -197,6 +198,15 @@ describe('a Job that is there', () => {
     const second = await start();
     expect(second.created).toBe(true);
     expect(second.handoff.pod).toBe('agent-pod-job-2');
+  });
+
+  it('is replaced when it cannot come up, such as after a run with a wrong image', async () => {
+    await start();
+    const waiting = { reason: 'ImagePullBackOff', message: 'not found' };
+    cluster.setStatus({ phase: 'Pending', containerStatuses: [{ name: 'mirrord-agent', state: { waiting } }] });
+    const second = await start();
+    expect(second.created).toBe(true);
+    expect(cluster.deleted).toEqual(['job-1 Background']);
   });
 
   it('counts as our own when only the answer to its creation was lost', async () => {
