@@ -23,7 +23,9 @@ function bypass(reason: BypassReason): Verdict {
   return BYPASS[reason];
 }
 
-const under = (folder: string) => `^${escapePattern(folder.length > 1 ? folder.replace(/\/+$/, '') : folder)}(/|$)`;
+function trimSlashes(path: string): string {
+  return path.length > 1 ? path.replace(/\/+$/, '') : path;
+}
 
 function notFound(path: string): Verdict {
   const error: NodeJS.ErrnoException = new Error(`ENOENT: no such file or directory, '${path}'`);
@@ -40,12 +42,19 @@ function writeRefused(path: string): Verdict {
   return { kind: 'refuse', error };
 }
 
-function defaultLocal({ cwd, home, tmpdir, execPath, platform }: FilePolicyOptions): Matcher {
-  const posixOnly = (paths: string[]) => paths.filter((path) => path.startsWith('/') && path !== '/');
+/** Plain comparison: module loaders ask thousands of these while an app starts, and the expression below is slower. */
+function isUnder(folders: readonly string[]): (path: string) => boolean {
+  const prefixes = folders.map((folder) => `${folder}/`);
+  return (path) => prefixes.some((prefix) => path.startsWith(prefix)) || folders.includes(path);
+}
+
+function defaultLocal({ cwd, home, tmpdir, execPath, platform }: FilePolicyOptions): (path: string) => boolean {
+  const posixOnly = (paths: string[]) => paths.map(trimSlashes).filter((path) => path.startsWith('/') && path !== '/');
   const folders = posixOnly([...findLocalRoots(cwd), tmpdir, posix.dirname(execPath)]);
-  return compileList(
+  const inFolder = isUnder(folders);
+  const matches = compileList(
     [
-      ...folders.map(under),
+      ...folders.map((folder) => `^${escapePattern(folder)}(/|$)`),
       ...posixOnly([home]).map((folder) => `^${escapePattern(folder)}/\\.`),
       ...posixOnly([execPath]).map((file) => `^${escapePattern(file)}$`),
       ...LOCAL_FOR_NODE,
@@ -53,7 +62,16 @@ function defaultLocal({ cwd, home, tmpdir, execPath, platform }: FilePolicyOptio
       ...(platform === 'darwin' ? LOCAL_ON_MACOS : []),
     ],
     'default local paths',
-  );
+  )!;
+  return (path) => inFolder(path) || matches(path);
+}
+
+/** Mounts are the pod's, whose file systems tell upper from lower case. */
+function mountMatcher(mounts: FilePolicyOptions['volumeMounts']): Matcher {
+  if (mounts.length === 0) return undefined;
+  const files = mounts.filter(({ subPath }) => subPath).map(({ path }) => trimSlashes(path));
+  const under = isUnder(mounts.filter(({ subPath }) => !subPath).map(({ path }) => trimSlashes(path)));
+  return (path) => under(path) || files.includes(path);
 }
 
 /**
@@ -82,18 +100,12 @@ export function createFilePolicy(options: FilePolicyOptions): Pick<FileAccess, '
     readOnly: compileList(fs.readOnly, 'feature.fs.read_only'),
     local: compileList(fs.local, 'feature.fs.local'),
   };
-  const mounts = compileList(
-    volumeMounts.map(({ path, subPath }) => {
-      const mount = escapePattern(path.length > 1 ? path.replace(/\/+$/, '') : path);
-      return subPath ? `^${mount}$` : `^${mount}(/.*)?$`;
-    }),
-    'volume mounts',
-  );
+  const mounts = mountMatcher(volumeMounts);
   const hidden = home.startsWith('/')
     ? compileList([`^${escapePattern(home)}/${NOT_FOUND_IN_HOME}`], 'home')
     : undefined;
   const readRemote = compileList(READ_REMOTE, 'default remote paths')!;
-  const local = defaultLocal(options)!;
+  const local = defaultLocal(options);
 
   function decide(given: string, intent: FileIntent): Verdict {
     const path = map ? map(given) : given;

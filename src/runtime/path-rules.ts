@@ -44,8 +44,23 @@ export function compileList(sources: readonly string[], key: string): Matcher {
   // Numbered references would count across a joined expression, and names may not come twice in it.
   const joinable = patterns.every(({ source }) => !/\\[1-9k]|\(\?</.test(source));
   if (!joinable) return (text) => patterns.some((pattern) => pattern.test(text));
-  const joined = new RegExp(patterns.map(({ source }) => `(?:${source})`).join('|'), 'i');
-  return (text) => joined.test(text);
+  const anchored = patterns.filter(({ source }) => isAnchored(source)).map(({ source }) => source.slice(1));
+  const floating = patterns.filter(({ source }) => !isAnchored(source)).map(({ source }) => source);
+  const start = join(anchored, '^');
+  const anywhere = join(floating, '');
+  return (text) => (start?.test(text) ?? false) || (anywhere?.test(text) ?? false);
+}
+
+/** One common `^` lets the engine give up after the first character instead of trying every position of the text. */
+function join(sources: string[], prefix: string): RegExp | undefined {
+  if (sources.length === 0) return undefined;
+  return new RegExp(`${prefix}(?:${sources.map((source) => `(?:${source})`).join('|')})`, 'i');
+}
+
+/** Whether all of the pattern is behind its `^`: in `^a|b` it is not. Says no where it cannot tell. */
+function isAnchored(source: string): boolean {
+  const flat = source.replace(/\\.|\[[^\]]*\]|\([^()]*\)/g, '');
+  return source.startsWith('^') && !/[|()[\]]/.test(flat);
 }
 
 /** `$1`, `${1}`, `${name}` and `$name` as Rust has them, in the notation of `String.replace`. */

@@ -21,8 +21,8 @@ export interface Operation<O = any> {
   syscall: string;
   /** How many arguments follow the path, the callback left out. */
   maxArguments: number;
-  /** `read` when it is not given. */
-  intent?(rest: unknown[]): FileIntent;
+  /** By the first argument after the path; `read` when it is not given. */
+  intent?(first: unknown): FileIntent;
   /** Undefined = not a form we know: Node's own function gets the call, and refuses it if it is wrong. */
   parse(rest: unknown[], form: Call['form']): O | undefined;
   run(call: Call, options: O): Steps<unknown>;

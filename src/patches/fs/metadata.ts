@@ -17,7 +17,7 @@ interface StatOptions {
 
 function parseStat([value]: unknown[]): StatOptions | undefined {
   if (value === undefined) return { bigint: false, throwIfNoEntry: true, given: value };
-  // Node reads properties of whatever it is given here, which fails for null alone.
+  // Node reads properties of whatever it is given here, which fails for null.
   if (value === null) return undefined;
   const { bigint, throwIfNoEntry } = value as { bigint?: unknown; throwIfNoEntry?: unknown };
   return { bigint: Boolean(bigint), throwIfNoEntry: throwIfNoEntry !== false, given: value };
@@ -48,8 +48,13 @@ function statOperation(method: 'stat' | 'lstat'): Operation<StatOptions> {
     method,
     syscall: method,
     maxArguments: 1,
+    passesUndefined: true,
     parse: parseStat,
-    *run({ gate, target }, { bigint }) {
+    *run({ gate, target, form }, { bigint, given }) {
+      // Some versions refuse options that are no object, in some forms: a file that is surely here shows which.
+      if (given !== undefined && typeof given !== 'object' && form === 'promise') {
+        yield* take<unknown>({ sync: () => {}, async: () => realPromises[method](process.execPath, given as object) });
+      }
       const { result } = yield* ask(gate, `fs.${method}`, { path: target.ask });
       return makeStats((result as { stat: WireStat }).stat, bigint);
     },

@@ -29,7 +29,7 @@ export function createOpen(openFiles: OpenFiles): Operation<OpenOptions> {
     method: 'open',
     syscall: 'open',
     maxArguments: 2,
-    intent: ([flags]) => intentOfFlags(flags),
+    intent: intentOfFlags,
     parse([flags, mode]) {
       const valid = mode === undefined || mode === null || typeof mode === 'number' || typeof mode === 'string';
       if (!valid) return undefined;

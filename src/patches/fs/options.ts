@@ -35,7 +35,7 @@ const READ_FLAGS = new Set(['r', 'rs', 'sr']);
 
 /** Unknown flags count as writing, which leaves them to Node and its own check. */
 export function intentOfFlags(flags: unknown): FileIntent {
-  if (flags === undefined || flags === null) return 'read';
+  if (flags === undefined || flags === null || typeof flags === 'function') return 'read';
   if (typeof flags === 'number') return (flags & WRITING) === 0 ? 'read' : 'write';
   return READ_FLAGS.has(flags as string) ? 'read' : 'write';
 }

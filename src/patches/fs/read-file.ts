@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { WireStat } from '../../runtime/verdict';
 import { type Answer, ask, type Call, type Operation } from './call';
 import { failureCode, isWireFailure, systemError } from './errors';
@@ -43,8 +44,14 @@ function* readAll({ gate, target, form }: Call, flag: unknown, signal?: AbortSig
   });
 }
 
-/** `open` has worked where `read` fails: a folder, some files of /proc. Node's error names no path then. */
-export function* failReading(error: unknown, { gate, target }: Call): Steps<never> {
+/** Whether this version's error of a read that failed has the path of the file in it. */
+async function readErrorHasPath(): Promise<boolean> {
+  const error = await realPromises.readFile(dirname(process.execPath)).catch((failed: NodeJS.ErrnoException) => failed);
+  return (error as NodeJS.ErrnoException).syscall === 'read' && 'path' in error;
+}
+
+/** `open` has worked where `read` fails: a folder, some files of /proc. */
+function* failReading(error: unknown, { gate, target }: Call): Steps<never> {
   const code = failureCode(error);
   if (code === 'EFBIG' || code === 'ERR_FS_FILE_TOO_LARGE') {
     const { result } = yield* ask(gate, 'fs.stat', { path: target.ask });
@@ -52,7 +59,8 @@ export function* failReading(error: unknown, { gate, target }: Call): Steps<neve
     throw Object.assign(large, { code: 'ERR_FS_FILE_TOO_LARGE' });
   }
   if (code === 'EISDIR' || (isWireFailure(error) && error.wire.syscall === 'read')) {
-    throw systemError(code!, { syscall: 'read' });
+    const named = yield* take<boolean>({ sync: () => false, async: readErrorHasPath });
+    throw systemError(code!, named ? { syscall: 'read', path: target.given } : { syscall: 'read' });
   }
   throw error;
 }
@@ -61,7 +69,7 @@ export const readFile: Operation<ReadFileOptions> = {
   method: 'readFile',
   syscall: 'open',
   maxArguments: 1,
-  intent: ([options]) => intentOfFlags(flagOf(options)),
+  intent: (options) => intentOfFlags(flagOf(options)),
   parse([value], form) {
     const options = parseOptions(value);
     if (!options) return undefined;

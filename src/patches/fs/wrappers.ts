@@ -28,23 +28,18 @@ function* refused(error: unknown): Steps<unknown> {
   throw error;
 }
 
-function plan(
-  gate: Gate,
-  operation: Operation,
-  form: Call['form'],
-  args: unknown[],
-  rest: unknown[],
-): Plan | undefined {
-  const intent = operation.intent ? operation.intent(rest) : 'read';
-  const route = gate.route(args[0], intent);
+/** `end` is where the arguments that are not the callback end. Allocates nothing for a call that is not the pod's. */
+function plan(gate: Gate, operation: Operation, form: Call['form'], args: unknown[], end: number): Plan | undefined {
+  const route = gate.route(args[0], operation.intent === undefined ? 'read' : operation.intent(args[1]));
   if (route === undefined) return undefined;
   if (route.kind === 'mapped') {
     args[0] = route.path;
     return undefined;
   }
+  const rest = args.slice(1, end);
   const options = operation.parse(rest, form);
   if (options === undefined) return undefined;
-  const target = route.kind === 'pod' ? route : ({ ...route, kind: 'pod', normal: '', ask: '' } as PodPath);
+  const target: PodPath = route.kind === 'pod' ? route : { kind: 'pod', given: route.given, normal: '', ask: '' };
   const call: Call = { gate, target, form, rest };
   if (route.kind === 'refused') {
     const { code = 'EACCES', cause } = route.error as NodeJS.ErrnoException & { cause?: unknown };
@@ -61,7 +56,7 @@ function failingOf(operation: Operation, call: Call): Failing {
 
 export function wrapSync(gate: Gate, operation: Operation, original: AnyFunction): AnyFunction {
   return function wrapper(this: unknown, ...args: unknown[]): unknown {
-    const planned = plan(gate, operation, 'sync', args, args.slice(1, 1 + operation.maxArguments));
+    const planned = plan(gate, operation, 'sync', args, 1 + operation.maxArguments);
     if (!planned) return Reflect.apply(original, this, args);
     try {
       return runSync(planned.steps);
@@ -77,8 +72,7 @@ export function wrapCallback(gate: Gate, operation: Operation, original: AnyFunc
     let last = 1;
     while (last <= operation.maxArguments && typeof args[last] !== 'function') last += 1;
     const callback = args[last];
-    const planned =
-      typeof callback === 'function' ? plan(gate, operation, 'callback', args, args.slice(1, last)) : undefined;
+    const planned = typeof callback === 'function' ? plan(gate, operation, 'callback', args, last) : undefined;
     if (!planned) return Reflect.apply(original, this, args);
     // From the event loop, not from a promise: what a callback throws must be an uncaught exception.
     runAsync(planned.steps).then(
@@ -96,7 +90,7 @@ export function wrapCallback(gate: Gate, operation: Operation, original: AnyFunc
 
 export function wrapPromise(gate: Gate, operation: Operation, original: AnyFunction): AnyFunction {
   return function wrapper(this: unknown, ...args: unknown[]): unknown {
-    const planned = plan(gate, operation, 'promise', args, args.slice(1, 1 + operation.maxArguments));
+    const planned = plan(gate, operation, 'promise', args, 1 + operation.maxArguments);
     if (!planned) return Reflect.apply(original, this, args);
     return settle(planned, operation);
   };
@@ -115,7 +109,7 @@ async function settle({ steps, call }: Plan, operation: Operation): Promise<unkn
 export function wrapExists(gate: Gate, access: Operation, original: AnyFunction): AnyFunction {
   return function wrapper(this: unknown, ...args: unknown[]): unknown {
     const callback = args[1];
-    const planned = typeof callback === 'function' ? plan(gate, access, 'callback', args, []) : undefined;
+    const planned = typeof callback === 'function' ? plan(gate, access, 'callback', args, 1) : undefined;
     if (!planned) return Reflect.apply(original, this, args);
     runAsync(planned.steps).then(
       () => nextTick(callback as AnyFunction, true),
@@ -127,7 +121,7 @@ export function wrapExists(gate: Gate, access: Operation, original: AnyFunction)
 
 export function wrapExistsSync(gate: Gate, access: Operation, original: AnyFunction): AnyFunction {
   return function wrapper(this: unknown, ...args: unknown[]): unknown {
-    const planned = plan(gate, access, 'sync', args, []);
+    const planned = plan(gate, access, 'sync', args, 1);
     if (!planned) return Reflect.apply(original, this, args);
     try {
       runSync(planned.steps);
