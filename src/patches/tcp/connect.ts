@@ -155,6 +155,13 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
   ];
   return () => {
     for (const undo of undos) undo();
+    // Nobody will answer these any more.
+    for (const [handle, pending] of pendings) {
+      if (pending.failing) continue;
+      pending.operation.abort();
+      keepAlive(pending, false);
+      pending.scope.runInAsyncScope(fail, undefined, handle, pending, errnoOf('ECONNRESET')!);
+    }
   };
 }
 
