@@ -8,7 +8,7 @@ import { badRequest, notFound } from '../status';
 import { StatusError } from '../status-error';
 import type { KubeObject, Store } from '../types';
 import { validateObject } from '../validate/object';
-import { findUnknownFields } from '../validate/unknown-fields';
+import { takeUnknownFields } from '../validate/unknown-fields';
 import { DENY_CONFIG, parseDenyRules } from './authorize';
 
 /** Fields of the metadata that only the server sets. */
@@ -79,14 +79,14 @@ export function requireNamespace(store: Store, resource: Resource, object: KubeO
 }
 
 /**
- * What `fieldValidation` asks for about fields the kind does not have.
+ * What `fieldValidation` asks for about fields the kind does not have. They are dropped in any case.
  *
  * @returns the warnings of `Warn`, which is the default.
  * @throws StatusError 400 for `Strict`.
  */
 export function validateFields(resource: Resource, object: KubeObject, mode: string | null): string[] {
+  const problems = takeUnknownFields(resource, object).map((field) => `unknown field ${JSON.stringify(field)}`);
   if (mode === 'Ignore') return [];
-  const problems = findUnknownFields(resource, object).map((field) => `unknown field ${JSON.stringify(field)}`);
   if (mode !== 'Strict' || problems.length === 0) return problems;
   throw badRequest(
     `${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: ` +

@@ -21,12 +21,17 @@ export function hashTemplate(template: unknown): string {
   return encodeSafe(createHash('sha256').update(canonical(template)).digest('hex').slice(0, 10));
 }
 
+/** Keys in order, and nothing that is empty: clients write `null` and `{}` for what another one leaves out. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, child) =>
-    child !== null && typeof child === 'object' && !Array.isArray(child)
-      ? Object.fromEntries(Object.entries(child).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : child,
-  );
+  return JSON.stringify(value, (_key, child) => {
+    if (child === null || typeof child !== 'object' || Array.isArray(child)) return child ?? undefined;
+    const filled = Object.entries(child).filter(([, entry]) => !isEmpty(entry));
+    return Object.fromEntries(filled.sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === null || (typeof value === 'object' && Object.keys(value as object).length === 0);
 }
 
 /** Writes fields of the status; those that are undefined are taken away. */

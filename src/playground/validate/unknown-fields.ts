@@ -44,8 +44,11 @@ const TOP_LEVEL: Record<string, string[]> = {
   services: ['spec', 'status'],
 };
 
-/** Paths of the fields that the kind does not have, for the kinds and levels known here; [] for all others. */
-export function findUnknownFields({ plural }: Resource, object: any): string[] {
+/**
+ * Takes away the fields that the kind does not have, as storing does on a real server, and names their paths. Only kinds
+ * and levels that are known here are looked at.
+ */
+export function takeUnknownFields({ plural }: Resource, object: any): string[] {
   const top = TOP_LEVEL[plural];
   if (!top) return [];
   const unknown = strange(object, new Set([...OBJECT, ...top]), '');
@@ -71,7 +74,7 @@ function podSpec(spec: any, path: string): string[] {
 
 function strange(object: unknown, known: Set<string>, path: string): string[] {
   if (object === null || typeof object !== 'object') return [];
-  return Object.keys(object)
-    .filter((field) => !known.has(field))
-    .map((field) => path + field);
+  const unknown = Object.keys(object).filter((field) => !known.has(field));
+  for (const field of unknown) delete (object as Record<string, unknown>)[field];
+  return unknown.map((field) => path + field);
 }
