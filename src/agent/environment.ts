@@ -56,14 +56,12 @@ export function selectVariables(
   return selected;
 }
 
-/** The variables of the container's first process. Throws a WireFailure with code TARGET_GONE when it has ended. */
-export async function readEnvironment(pid: number): Promise<Map<string, string>> {
+/** The variables a process was started with, from its `environ` in procfs. Throws TARGET_GONE when it has ended. */
+export async function readEnvironment(environPath: string): Promise<Map<string, string>> {
   try {
-    return parseEnvironment(await readFile(`/proc/${pid}/environ`));
+    return parseEnvironment(await readFile(environPath));
   } catch (error) {
-    throw failure({
-      code: 'TARGET_GONE',
-      message: `the environment of process ${pid} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    });
+    const { code } = error as NodeJS.ErrnoException;
+    throw failure({ code: 'TARGET_GONE', message: `the variables of the target cannot be read (${code})` });
   }
 }

@@ -35,9 +35,9 @@ export function fileCalls(root: () => TargetRoot, open: OpenSources): FileMethod
       check.wholeNumber('mode', mode, 7);
       return { result: await metadata.access(root(), path, mode) };
     },
-    'fs.readdir': async ({ path, recursive }) => {
+    'fs.readdir': async ({ path, recursive }, signal) => {
       check.text('path', path);
-      return { result: { entries: await readDirectory(root(), path, recursive === true) } };
+      return { result: { entries: await readDirectory(root(), path, recursive === true, { signal }) } };
     },
     'fs.readFile': async ({ path, flags, maxBytes }) => {
       check.text('path', path);

@@ -1,4 +1,4 @@
-import type { CallMethods, MethodName, Params, Result } from '../protocol/contract';
+import type { MethodName, Params, Result } from '../protocol/contract';
 import type { ByteSource } from '../protocol/rpc';
 import { VERSION } from '../version';
 import { lookup, lookupService } from './dns/lookup';
@@ -23,7 +23,7 @@ export interface HandlerAnswer<M extends MethodName = MethodName> {
   raw?: Uint8Array | ByteSource;
 }
 
-export type Handlers = { [M in MethodName]: (params: Params<M>) => Promise<HandlerAnswer<M>> };
+export type Handlers = { [M in MethodName]: (params: Params<M>, signal?: AbortSignal) => Promise<HandlerAnswer<M>> };
 
 /** What answers each method of the contract. Parameters are checked here: they come from another program. */
 export function createHandlers({ target, resolver, sources }: HandlerContext): Handlers {
@@ -60,11 +60,14 @@ export function createHandlers({ target, resolver, sources }: HandlerContext): H
 }
 
 /** The handler of a method by the name a client gave. Throws UNKNOWN_METHOD for what this version has not got. */
-export function dispatch(handlers: Handlers, method: string, params: unknown): Promise<HandlerAnswer> {
+export function dispatch(
+  handlers: Handlers,
+  method: string,
+  params: unknown,
+  signal?: AbortSignal,
+): Promise<HandlerAnswer> {
   if (!Object.hasOwn(handlers, method)) throw check.unknownMethod(method);
   if (typeof params !== 'object' || params === null) throw badParameters(`parameters of ${method} must be an object`);
-  const handler = handlers[method as MethodName] as (
-    params: CallMethods[MethodName]['params'],
-  ) => Promise<HandlerAnswer>;
-  return handler(params as CallMethods[MethodName]['params']);
+  const handler = handlers[method as MethodName] as (params: unknown, signal?: AbortSignal) => Promise<HandlerAnswer>;
+  return handler(params, signal);
 }

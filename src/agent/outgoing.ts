@@ -65,7 +65,7 @@ export class Outgoing {
 
   /** Resets what is still open: the peers learn that the session is gone. */
   close(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) if (!socket.destroyed) socket.resetAndDestroy();
     this.#sockets.clear();
   }
 }

@@ -70,7 +70,10 @@ export async function locate(root: TargetRoot, path: string, followLast: boolean
   checkPath(path, syscall);
   const steps: Step[] = [];
   try {
-    const rootFd = await open(root.path, PLACE_FOLLOWED);
+    const rootFd = await open(root.path, PLACE_FOLLOWED).catch(() => {
+      // The target has ended: ENOENT would say that the file does not exist.
+      throw fileError('EIO', syscall, path, 'the target has ended');
+    });
     steps.push({ fd: rootFd, name: '', directory: true, stats: await statOrClose(rootFd) });
     await walk(root, steps, componentsOf(path), followLast, (code) => fileError(code, syscall, path));
   } catch (error) {

@@ -67,7 +67,9 @@ export class AgentServer {
   }
 
   replaceTarget(target: Target): void {
+    const previous = this.#target;
     this.#target = target;
+    previous.close();
   }
 
   /** Tells the clients, waits until they have gone or the time is over, then ends with code 0. Once. */

@@ -12,7 +12,7 @@ export function serveSession(connection: Connection, context: Omit<HandlerContex
   const sources: OpenSources = new Set();
   const handlers = createHandlers({ ...context, sources });
   const outgoing = new Outgoing(MAX_CONNECTIONS);
-  connection.onCall(async (method, params) => dispatch(handlers, method, params));
+  connection.onCall(async (method, params, _raw, signal) => dispatch(handlers, method, params, signal));
   connection.onOpen((request) => outgoing.open(request));
   connection.onAttached((attached) => log.info(attached ? 'session resumed' : 'link lost, session parked'));
   connection.onClose((reason) => {

@@ -3,6 +3,7 @@ import { VERSION } from '../../version';
 import type { AgentSettings, TargetRequest } from '../arguments';
 import type { Log } from '../log';
 import { waitForTarget } from '../target/find-target';
+import { holdProcess } from '../target/held-process';
 import { type ProcessFacts, readProcess } from '../target/process-facts';
 import { copyResolverFiles, keepResolverFiles } from '../target/resolver-files';
 import { watchTarget } from '../target/watch-target';
@@ -15,8 +16,8 @@ const FIND_LIMIT_MS = 10_000;
 const SUCCESSOR_MS = 3_000;
 const WATCH_MS = 500;
 const RESOLVER_MS = 2_000;
-
-const rootOf = ({ pid, innerPid }: ProcessFacts) => ({ path: `/proc/${pid}/root`, innerPid });
+/** The target's files may be on a volume that hangs; names are then resolved with what the agent's pod has. */
+const COPY_LIMIT_MS = 5_000;
 
 /**
  * The first process: holds the listener until the worker inside the target's network has it, keeps the resolver files
@@ -32,7 +33,7 @@ export async function supervise(settings: AgentSettings, request: TargetRequest,
   server.close();
   process.stdout.write(`agent ready - version ${VERSION}\n`);
 
-  let current = target;
+  let current = holdProcess(target);
   let stopping = false;
   const stop = (reason: string): void => {
     if (stopping) return;
@@ -49,12 +50,13 @@ export async function supervise(settings: AgentSettings, request: TargetRequest,
     successorMs: SUCCESSOR_MS,
     onSuccessor(next) {
       log.info('the main process of the container was replaced', { pid: next.pid });
-      current = next;
+      current.close();
+      current = holdProcess(next);
       worker.send({ type: 'target', target: next });
     },
     onGone: () => stop('the main process of the target container has ended'),
   });
-  const stopResolver = keepResolverFiles(() => rootOf(current), log, RESOLVER_MS);
+  const stopResolver = keepResolverFiles(() => current.root, log, RESOLVER_MS);
 
   const { code, signal } = await worker.ended;
   stopWatch();
@@ -92,10 +94,10 @@ async function startInTarget(
     const target = await waitForTarget(request, log, FIND_LIMIT_MS);
     log.debug('target found', { pid: target.pid });
     const worker = startWorker(target.pid);
-    // Node needs its 40 ms to boot inside; the files are in place long before it can look up a name.
-    await copyResolverFiles(rootOf(target), log);
-    worker.send({ type: 'serve', settings, target }, server);
     try {
+      // Node needs its 40 ms to boot inside; the files are in place long before it can look up a name.
+      await copyWithLimit(target, log);
+      worker.send({ type: 'serve', settings, target }, server);
       await worker.serving;
       passConnections(worker);
       return { worker, target };
@@ -105,5 +107,14 @@ async function startInTarget(
       if (alive || attempt === 2) throw error;
       log.warn('the target ended while the worker was starting; looking for it again');
     }
+  }
+}
+
+async function copyWithLimit(target: ProcessFacts, log: Log): Promise<void> {
+  const held = holdProcess(target);
+  const copied = copyResolverFiles(held.root, log).finally(held.close);
+  const limit = new Promise((resolve) => setTimeout(resolve, COPY_LIMIT_MS, 'late').unref());
+  if ((await Promise.race([copied, limit])) === 'late') {
+    log.warn(`the resolver files of the target were not read within ${COPY_LIMIT_MS / 1000} s`);
   }
 }

@@ -13,7 +13,7 @@ const TOOL_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bi
 export interface WorkerProcess {
   /** Settles when the worker serves; rejects with AGENT_WORKER_FAILED or NSENTER_MISSING when it cannot. */
   readonly serving: Promise<void>;
-  /** Exit code, or 128 + signal number's name as text. */
+  /** Exit code or signal, as `exit` of a child process tells them. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   send(message: ToWorker, handle?: SendHandle): void;
   kill(): void;
@@ -33,11 +33,15 @@ export function startWorker(targetPid: number): WorkerProcess {
   });
   const words = passOn(child);
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once('error', () => resolve({ code: null, signal: null }));
+    // An error without a process id: it was never started, and there will be no `exit`.
+    child.on('error', () => child.pid === undefined && resolve({ code: null, signal: null }));
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
+  const serving = whenServing(child, words);
+  // It may fail while its owner is still busy with something else, and is asked for afterwards.
+  serving.catch(() => {});
   return {
-    serving: whenServing(child, words),
+    serving,
     ended,
     // The callback takes the error of a worker that has just died; its end is reported by `ended`.
     send: (message, handle) => void (child.connected && child.send(message, handle, {}, () => {})),

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { readEnvironment } from '../environment';
 import { detectFamilies, type Families } from '../families';
 import type { TargetRoot } from '../files/walk';
+import { holdProcess } from './held-process';
 import type { ProcessFacts } from './process-facts';
 
 /** What sessions work on: a container's main process, or the agent's own pod. */
@@ -13,6 +14,8 @@ export interface Target {
   readonly hostname: string;
   families(): Families;
   environment(): Promise<Map<string, string>>;
+  /** Lets go of the process when another one has taken its place. */
+  close(): void;
 }
 
 /** How long the answer of `families` is kept: interfaces of a pod hardly ever change, lookups are many. */
@@ -20,15 +23,16 @@ const FAMILIES_AGE_MS = 5_000;
 
 /**
  * The agent's process is in the target's network and UTS namespaces (or the pod is its own), so hostname and routes are
- * read as one's own. Files and variables go through /proc.
+ * read as one's own. Files and variables go through /proc. Throws TARGET_GONE when the process has ended.
  */
 export function openTarget(facts: ProcessFacts | undefined): Target {
+  const held = facts && holdProcess(facts);
   let families: Families | undefined;
   let readAt = 0;
   return {
     pid: facts?.pid ?? 0,
     targeted: facts !== undefined,
-    root: facts ? { path: `/proc/${facts.pid}/root`, innerPid: facts.innerPid } : { path: '/', innerPid: undefined },
+    root: held?.root ?? { path: '/', innerPid: undefined },
     hostname: hostname(),
     families() {
       if (!families || performance.now() - readAt > FAMILIES_AGE_MS) {
@@ -37,7 +41,8 @@ export function openTarget(facts: ProcessFacts | undefined): Target {
       }
       return families;
     },
-    environment: () => (facts ? readEnvironment(facts.pid) : Promise.resolve(ownEnvironment())),
+    environment: () => (held ? readEnvironment(held.environPath) : Promise.resolve(ownEnvironment())),
+    close: () => held?.close(),
   };
 }
 

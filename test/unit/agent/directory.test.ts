@@ -58,8 +58,8 @@ it('what is no directory is ENOTDIR, what is not there ENOENT', async () => {
 });
 
 it('the limit of entries holds at n and fails at n + 1', async () => {
-  expect(await readDirectory(root, '/app', false, 4)).toHaveLength(4);
-  expect(await rejection(readDirectory(root, '/app', false, 3))).toMatchObject({ code: 'EOVERFLOW' });
+  expect(await readDirectory(root, '/app', false, { maxEntries: 4 })).toHaveLength(4);
+  expect(await rejection(readDirectory(root, '/app', false, { maxEntries: 3 }))).toMatchObject({ code: 'EOVERFLOW' });
 });
 
 it('access: x needs an x bit, everything else is open to root', async () => {

@@ -136,7 +136,7 @@ describe.skipIf(reason)('the life of an agent', () => {
       NO_TOOLS: '1',
     });
     expect(await agent.exited).toBe(1);
-    expect(agent.stderr()).toContain('NSENTER_MISSING');
+    expect(agent.stderr()).toContain('error agent: mirrord: NSENTER_MISSING');
   });
 
   it('serves its own pod without a target', async () => {

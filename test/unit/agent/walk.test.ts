@@ -1,8 +1,11 @@
-import { mkdirSync, readdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, renameSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lstat, readlink, realpath, stat } from '../../../src/agent/files/metadata';
 import { readSmallFile } from '../../../src/agent/files/read-file';
+import { holdProcess } from '../../../src/agent/target/held-process';
+import { readProcess } from '../../../src/agent/target/process-facts';
 import { makeRoot, rejection } from './pod-root';
 
 let root: ReturnType<typeof makeRoot>;
@@ -149,5 +152,22 @@ describe('/proc/self', () => {
     expect(Buffer.from(await readSmallFile(self, '/proc/self/status', 1e6)).toString()).toMatch(
       new RegExp(`^Pid:\\s+${process.ppid}$`, 'm'),
     );
+  });
+});
+
+describe('a held process', () => {
+  it('is meant for as long as it lives, and nothing afterwards', async () => {
+    const child = spawn('sleep', ['30']);
+    const facts = readProcess(child.pid!)!;
+    expect(() => holdProcess({ ...facts, startTime: facts.startTime - 1 })).toThrow(
+      expect.objectContaining({ code: 'TARGET_GONE' }),
+    );
+    const held = holdProcess(facts);
+    expect((await stat(held.root, '/etc')).stat.ino).toBe(statSync('/etc', { bigint: true }).ino);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    expect(await rejection(stat(held.root, '/etc'))).toMatchObject({ code: 'EIO', syscall: 'stat', path: '/etc' });
+    held.close();
   });
 });
