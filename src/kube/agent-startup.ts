@@ -32,6 +32,8 @@ export class AgentStartup {
   #timers: NodeJS.Timeout[] = [];
   #job: Job | undefined;
   #pods: Pod[] = [];
+  /** Jobs of which a pod was ever seen: it may have come and gone before the answer that tells the Job's uid. */
+  #owners = new Set<string>();
   #pod: Pod | undefined;
   #unschedulableSince: number | undefined;
   #explaining = false;
@@ -94,6 +96,7 @@ export class AgentStartup {
       signal: this.#stop.signal,
       onChange: (pods) => {
         this.#pods = pods;
+        for (const owner of pods.flatMap(({ metadata }) => metadata.ownerReferences ?? [])) this.#owners.add(owner.uid);
         this.#judge();
       },
     }).catch((error) => this.#reject(error));
@@ -103,9 +106,8 @@ export class AgentStartup {
     const uid = this.#job?.metadata.uid;
     if (uid === undefined || this.#stop.signal.aborted) return;
     const pod = this.#pods.find(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid));
-    const gone = this.#pod;
     this.#pod = pod ?? this.#pod;
-    if (!pod && gone) {
+    if (!pod && this.#owners.has(uid)) {
       void this.#fail({
         kind: 'over',
         code: 'AGENT_FAILED',

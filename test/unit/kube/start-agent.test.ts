@@ -295,8 +295,10 @@ describe('a start that fails says why and leaves no Job', () => {
 
   it('a pod that is deleted meanwhile', async () => {
     cluster.life = [WAITING];
-    setTimeout(() => cluster.evictPod(), 150);
-    const error = await failure();
+    const failing = failure();
+    await expect.poll(() => cluster.pod, { interval: 5 }).toBeTruthy();
+    cluster.evictPod();
+    const error = await failing;
     expect(error.code).toBe('AGENT_FAILED');
     expect(error.message).toMatch(/was deleted while it started/);
     expect(cluster.deleted).toHaveLength(1);
@@ -319,8 +321,10 @@ describe('a start that fails says why and leaves no Job', () => {
   it('an interruption, in the middle of the wait', async () => {
     cluster.life = [WAITING];
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 150);
-    const error = await failure(config(), controller.signal);
+    const failing = failure(config(), controller.signal);
+    await expect.poll(() => cluster.pod).toBeTruthy();
+    controller.abort();
+    const error = await failing;
     expect(error.code).toBe('START_ABORTED');
     expect(cluster.deleted).toHaveLength(1);
   });
