@@ -1,14 +1,14 @@
 import type { ChildAccess } from './verdict';
 
 /** Ways in which people write the preload themselves; ours, with an absolute path, takes their place. */
-const BY_NAME = /(^|\s)(?:-r|--require|--import)(?:=|\s+)(["']?)mirrord\/register\2(?=\s|$)/g;
+const BY_NAME = /(?:^|\s)(?:-r|--require|--import)(?:=|\s+)(["']?)mirrord\/register\1(?=\s|$)/g;
 
 /**
  * NODE_OPTIONS with exactly one preload of ours, in the form that survives being rewritten by frameworks: one word,
  * `--require=`, absolute, quoted. Within the quotes Node takes a backslash for an escape.
  */
 export function withPreload(nodeOptions: string | undefined, registerPath: string): string {
-  const others = (nodeOptions ?? '').replace(BY_NAME, '$1').trim();
+  const others = (nodeOptions ?? '').replace(BY_NAME, '').trim();
   const quoted = `--require="${registerPath.replace(/[\\"]/g, '\\$&')}"`;
   const bare = `--require=${registerPath}`;
   if (hasWord(others, quoted) || hasWord(others, bare)) return others;

@@ -1,4 +1,5 @@
 import { homedir, tmpdir } from 'node:os';
+import { dirname, isAbsolute } from 'node:path';
 import type { Bridge } from '../bridge/bridge';
 import type { ReadyData } from '../bridge/messages';
 import { log } from '../log';
@@ -22,7 +23,7 @@ export function installRuntime(bridge: Bridge, ready: ReadyData, registerPath: s
 function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): PatchContext {
   const { feature, target, info, relayPort } = ready;
   const { outgoing, dns } = feature.network;
-  const listeners = createListenerRegistry();
+  const listeners = createListenerRegistry(sessionFolder(ready.session));
   const calls: AgentCalls = {
     call: (method, params) => bridge.call(method, params),
     callSync: (method, params) => bridge.callSync(method, params),
@@ -59,4 +60,10 @@ function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): 
     hostname: feature.hostname && info.targeted ? info.hostname : undefined,
     log,
   };
+}
+
+/** The folder of the control socket, which belongs to the session alone. A Windows pipe has none. */
+function sessionFolder(session: string): string | undefined {
+  const path = session.slice(0, session.lastIndexOf(':'));
+  return isAbsolute(path) && !path.startsWith('\\\\.\\pipe') ? dirname(path) : undefined;
 }
