@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mergeSecurityContext } from './capabilities';
+import { mergeSecurityContext, type SecurityContext } from './capabilities';
 import type { ContainerSpec } from './container';
 import { buildEnvironment, ContainerConfigError } from './environment';
 import { expand } from './expand';
@@ -10,7 +10,7 @@ import { hostnameOf } from './pod-files';
 import type { PodHost } from './pod-host';
 import type { Mount } from './rootfs';
 
-/** A user or group id that does not exist in this user namespace. */
+/** A user id that does not exist in this user namespace. */
 export class UnusableIdError extends Error {}
 
 /** Turns a container of a manifest into what the runtime runs. @throws ContainerConfigError, UnusableIdError */
@@ -26,8 +26,7 @@ export function describeContainer(host: PodHost, container: any, image: Image): 
   });
   const command = commandOf(image, container).map((word) => expand(word, env));
   if (command.length === 0) throw new ContainerConfigError('no command specified');
-  const security = mergeSecurityContext(pod.spec.securityContext, container.securityContext);
-  checkUser(security);
+  const security = usableIds(host, mergeSecurityContext(pod.spec.securityContext, container.securityContext));
   const mounts = [
     ...host.podMounts(),
     ...(container.volumeMounts ?? []).map((mount: any) => toMount(host, mount, env)),
@@ -54,19 +53,24 @@ export function describeContainer(host: PodHost, container: any, image: Image): 
   };
 }
 
-function checkUser(security: ReturnType<typeof mergeSecurityContext>): void {
-  if (security.runAsNonRoot && (security.runAsUser ?? 0) === 0) {
+/**
+ * A user id that does not exist here is an error: the program would run with other rights than its manifest says. A group id is not, or no
+ * agent could run in a playground with one mapped id: it asks for a group only to tell its own packets from others', and has another way.
+ */
+function usableIds(host: PodHost, security: SecurityContext): SecurityContext {
+  const { runAsUser, runAsGroup } = security;
+  if (security.runAsNonRoot && (runAsUser ?? 0) === 0) {
     throw new ContainerConfigError('container has runAsNonRoot and image will run as root');
   }
-  for (const field of ['runAsUser', 'runAsGroup'] as const) {
-    const id = security[field];
-    if (id !== undefined && !isMapped(id)) {
-      throw new UnusableIdError(
-        `${field} ${id} does not exist in a rootless playground with one mapped id; install the package "uidmap" and give your user a range in /etc/subuid and /etc/subgid, or start the playground as root`,
-      );
-    }
-  }
+  if (runAsUser !== undefined && !isMapped('user', runAsUser))
+    throw new UnusableIdError(`runAsUser ${runAsUser} ${UNMAPPED}`);
+  if (runAsGroup === undefined || isMapped('group', runAsGroup)) return security;
+  host.event('Warning', 'GroupNotMapped', `runAsGroup ${runAsGroup} is left out: it ${UNMAPPED}`);
+  return { ...security, runAsGroup: undefined };
 }
+
+const UNMAPPED =
+  'does not exist in a rootless playground with one mapped id; install the package "uidmap" and give your user a range in /etc/subuid and /etc/subgid, or start the playground as root';
 
 function toMount(host: PodHost, mount: any, env: Record<string, string>): Mount {
   const volume = host.volumes.get(mount.name);

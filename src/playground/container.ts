@@ -28,6 +28,9 @@ export class StartError extends Error {
   }
 }
 
+/** Milliseconds that output may come after the end of a container. */
+const DRAIN_LIMIT = 2_000;
+
 export interface ContainerSpec {
   podUid: string;
   name: string;
@@ -101,7 +104,7 @@ export class Container {
     pid: number,
     child: ChildProcess,
     folder: string,
-    drained: Promise<void>,
+    output: Drain,
   ) {
     this.id = id;
     this.spec = spec;
@@ -115,8 +118,11 @@ export class Container {
     this.exited = new Promise((resolve) => {
       child.once('exit', async (code, name) => {
         this.#hasExited = true;
-        if (spec.hostPID && mountNamespace) killSurvivors(mountNamespace);
-        await drained;
+        if (mountNamespace) killSurvivors(mountNamespace);
+        // Somebody outside may still hold the pipe: what the container itself wrote has arrived by then.
+        const timer = setTimeout(() => output.cut(), DRAIN_LIMIT);
+        await output.done;
+        clearTimeout(timer);
         const number = name === null ? undefined : constants.signals[name];
         const message = this.#terminationMessage();
         resolve({ code: number === undefined ? (code ?? 0) : 128 + number, signal: number, message });
@@ -234,7 +240,12 @@ async function waitUntilReady(lines: LineReader, id: string): Promise<void> {
   }
 }
 
-function drain(stdout: Duplex, stderr: Duplex, log: ContainerLog): Promise<void> {
+interface Drain {
+  done: Promise<void>;
+  cut(): void;
+}
+
+function drain(stdout: Duplex, stderr: Duplex, log: ContainerLog): Drain {
   const ends = [stdout, stderr].map(
     (stream, index) =>
       new Promise<void>((resolve) => {
@@ -243,5 +254,9 @@ function drain(stdout: Duplex, stderr: Duplex, log: ContainerLog): Promise<void>
         stream.on('close', () => resolve());
       }),
   );
-  return Promise.all(ends).then(() => log.end());
+  const cut = () => {
+    stdout.destroy();
+    stderr.destroy();
+  };
+  return { done: Promise.all(ends).then(() => log.end()), cut };
 }

@@ -45,9 +45,10 @@ export class Cluster {
 
   static async start(options: LaunchOptions = {}): Promise<Cluster> {
     const given = process.env.MIRRORD_PLAYGROUND_BUNDLES;
+    const rootless = process.env.MIRRORD_PLAYGROUND_ROOTLESS ? true : undefined;
     const folder = given ? undefined : await bundle();
     const began = performance.now();
-    const playground = await launchPlayground({ bundles: given ?? folder, ...options });
+    const playground = await launchPlayground({ bundles: given ?? folder, rootless, ...options });
     return new Cluster(playground, performance.now() - began, folder);
   }
 
