@@ -161,7 +161,8 @@ async function notFound(
   const kind = resource.slice(0, -1);
   // Only for the suggestion: whoever may not list gets the message without one.
   const names = await listObjects<{ metadata: { name: string } }>(cluster, resource, namespace, signal).then(
-    (items) => items.map(({ metadata }) => metadata.name),
+    // Our own agents are no targets.
+    (items) => items.map(({ metadata }) => metadata.name).filter((known) => !known.startsWith('mirrord-agent-')),
     () => [],
   );
   const near = nearestWord(name, names) ?? names.find((known) => known.startsWith(name));

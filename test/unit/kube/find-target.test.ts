@@ -165,11 +165,13 @@ describe('of a pod', () => {
 
 describe('that is not there', () => {
   it('is suggested by a near name', async () => {
-    api.on(`GET ${DEPLOYMENTS}`, () => ({ items: ['reviews', 'ratings'].map((name) => ({ metadata: { name } })) }));
+    api.on(`GET ${DEPLOYMENTS}`, () => ({
+      items: ['reviews', 'mirrord-agent-reveiw', 'ratings'].map((name) => ({ metadata: { name } })),
+    }));
     const error = await failure(find('deployment', 'reveiws'));
     expect(error.code).toBe('TARGET_NOT_FOUND');
     expect(error.message).toContain('Did you mean "deployment/reviews"?');
-    expect(error.hint).toContain('reviews, ratings');
+    expect(error.hint).toContain('are: reviews, ratings.');
   });
 
   it('is said without a suggestion when listing is forbidden', async () => {
