@@ -49,10 +49,11 @@ export async function supervise(settings: AgentSettings, request: TargetRequest,
     intervalMs: WATCH_MS,
     successorMs: SUCCESSOR_MS,
     onSuccessor(next) {
-      log.info('the main process of the container was replaced', { pid: next.pid });
+      const held = holdProcess(next);
       current.close();
-      current = holdProcess(next);
+      current = held;
       worker.send({ type: 'target', target: next });
+      log.info('the main process of the container was replaced', { pid: next.pid });
     },
     onGone: () => stop('the main process of the target container has ended'),
   });

@@ -7,7 +7,9 @@ export interface TargetWatch {
   /** How often to look, and how long to wait for a successor. Milliseconds. */
   intervalMs: number;
   successorMs: number;
-  /** The container's main process was replaced, in the same network namespace. */
+  /** /proc except in tests. */
+  procPath?: string;
+  /** The container's main process was replaced, in the same network namespace. Throws when that one has ended too. */
   onSuccessor(target: ProcessFacts): void;
   /** It ended, and nobody came after it. */
   onGone(): void;
@@ -19,22 +21,32 @@ export interface TargetWatch {
  * the same id is rare (an init that re-executes through a fork). Returns the stop function.
  */
 export function watchTarget(watch: TargetWatch): () => void {
+  const { procPath = '/proc' } = watch;
   let { target } = watch;
-  const network = networkNamespace(target.pid);
+  const network = networkNamespace(target.pid, procPath);
   let goneAt: number | undefined;
   const timer = setInterval(() => {
-    if (goneAt === undefined && readProcess(target.pid)?.startTime === target.startTime) return;
+    if (goneAt === undefined && readProcess(target.pid, procPath)?.startTime === target.startTime) return;
     goneAt ??= performance.now();
-    const next = chooseInit(scanProcesses(watch.containerId));
+    const next = chooseInit(scanProcesses(watch.containerId, procPath));
     // In another network namespace our worker would be in the wrong place: that is a new agent's task.
-    if (next && networkNamespace(next.pid) === network) {
+    if (next && networkNamespace(next.pid, procPath) === network && accepts(watch, next)) {
       target = next;
       goneAt = undefined;
-      watch.onSuccessor(next);
     } else if (performance.now() - goneAt >= watch.successorMs) {
       clearInterval(timer);
       watch.onGone();
     }
   }, watch.intervalMs);
   return () => clearInterval(timer);
+}
+
+/** A successor that has ended before it could be taken is none. */
+function accepts(watch: TargetWatch, next: ProcessFacts): boolean {
+  try {
+    watch.onSuccessor(next);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -7,6 +7,7 @@ import { namesContainer } from '../../../src/agent/target/cgroup';
 import { findTarget, waitForTarget } from '../../../src/agent/target/find-target';
 import { parseNamespacePids, parseStartTime, readProcess } from '../../../src/agent/target/process-facts';
 import { watchTarget } from '../../../src/agent/target/watch-target';
+import { until } from './pod-node';
 import { rejection } from './pod-root';
 
 const ID = '3f'.repeat(32);
@@ -142,6 +143,32 @@ describe('findTarget', () => {
     expect(lines.join('')).toContain('not compared with the node');
   });
 
+  it('watchTarget takes a successor in the same network, not one elsewhere, and then waits for its end', async () => {
+    addProcess(11, { cgroup: inScope('crio'), pids: [11, 1], net: 'net:[2]' });
+    const told: (number | string)[] = [];
+    const stop = watchTarget({
+      containerId: ID,
+      target: find()!,
+      intervalMs: 10,
+      successorMs: 2000,
+      procPath: proc,
+      onSuccessor: ({ pid }) => told.push(pid),
+      onGone: () => told.push('gone'),
+    });
+    rmSync(join(proc, '11'), { recursive: true });
+    addProcess(12, { cgroup: inScope('crio'), pids: [12, 1], start: 200, net: 'net:[3]' });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(told).toEqual([]);
+    rmSync(join(proc, '12'), { recursive: true });
+    addProcess(13, { cgroup: inScope('crio'), pids: [13, 1], start: 300, net: 'net:[2]' });
+    await until('the successor', () => told.length > 0);
+    expect(told).toEqual([13]);
+    rmSync(join(proc, '13'), { recursive: true });
+    await until('the end', () => told.length > 1);
+    expect(told).toEqual([13, 'gone']);
+    stop();
+  });
+
   it('nothing is undefined', () => {
     expect(find()).toBe(undefined);
   });
@@ -160,21 +187,22 @@ it('watchTarget tells the end of a process once, after the time for a successor'
   const { spawn } = await import('node:child_process');
   const child = spawn('sleep', ['30']);
   const target = readProcess(child.pid!)!;
-  let gone = 0;
+  const told: number[] = [];
   const stop = watchTarget({
     containerId: ID,
     target,
     intervalMs: 10,
-    successorMs: 100,
+    successorMs: 200,
     onSuccessor: () => expect.unreachable(),
-    onGone: () => gone++,
+    onGone: () => told.push(performance.now()),
   });
-  await new Promise((resolve) => setTimeout(resolve, 60));
-  expect(gone).toBe(0);
-  child.kill('SIGKILL');
-  await new Promise((resolve) => setTimeout(resolve, 60));
-  expect(gone).toBe(0);
   await new Promise((resolve) => setTimeout(resolve, 300));
-  expect(gone).toBe(1);
+  expect(told).toEqual([]);
+  const killedAt = performance.now();
+  child.kill('SIGKILL');
+  await until('the end to be told', () => told.length > 0);
+  expect(told[0]! - killedAt).toBeGreaterThanOrEqual(200);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(told).toHaveLength(1);
   stop();
 });

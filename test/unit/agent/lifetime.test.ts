@@ -1,5 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readProcess } from '../../../src/agent/target/process-facts';
 import { dialSocket } from '../../../src/tunnel/transports/socket';
 import { connectTunnel } from '../../../src/tunnel/tunnel';
 import { type Agent, type PodNode, startPodNode, TOKEN, until, whyNot } from './pod-node';
@@ -9,12 +11,12 @@ if (reason) console.warn(`skipped: the agent's integration tests (${reason})`);
 
 const dial = (port: number) =>
   connectTunnel({ dial: dialSocket({ port }), token: TOKEN, clientName: 'test', graceMs: 100 });
-const workerOf = (agent: Agent) => {
+const workersOf = (agent: Agent): number[] => {
   const pid = agent.pid();
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 };
-const hasEnded = (pid: number) =>
-  !existsSync(`/proc/${pid}`) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+const workerOf = (agent: Agent) => workersOf(agent)[0]!;
+const hasEnded = (pid: number) => readProcess(pid) === undefined;
 
 describe.skipIf(reason)('the life of an agent', () => {
   let node: PodNode;
@@ -137,6 +139,21 @@ describe.skipIf(reason)('the life of an agent', () => {
     });
     expect(await agent.exited).toBe(1);
     expect(agent.stderr()).toContain('error agent: mirrord: NSENTER_MISSING');
+  });
+
+  it('inside the pod of its target it is one process, and leaves the resolver files alone', async () => {
+    const before = readFileSync(join(node.folder, 'agent-hosts'), 'utf8');
+    const args = ['--port', '0', 'targeted', '--container-id', node.containerId, '--ephemeral'];
+    const agent = node.startAgent(args, { MIRRORD_AGENT_IDLE_TIMEOUT: '0' });
+    const link = await dial(await agent.ready());
+    expect(workersOf(agent)).toEqual([]);
+    expect((await link.call('info', {})).result).toMatchObject({ targeted: true });
+    const { raw } = await link.call('fs.readFile', { path: '/srv/app/config.txt' });
+    expect(Buffer.from(raw).toString()).toBe('file of the pod');
+    expect((await link.call('env', { include: ['GREETING'], exclude: [] })).result.env.GREETING).toBe('hello pod');
+    await link.close();
+    expect(await agent.exited).toBe(0);
+    expect(readFileSync(join(node.folder, 'agent-hosts'), 'utf8')).toBe(before);
   });
 
   it('serves its own pod without a target', async () => {
