@@ -1,0 +1,232 @@
+import { createServer } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { SessionAcceptor } from '../../../src/protocol/acceptor';
+import { encode } from '../../../src/protocol/codec';
+import type { Connection } from '../../../src/protocol/connection';
+import { FrameType, makeFrame } from '../../../src/protocol/frame';
+import { memoryPair } from '../../../src/tunnel/transports/memory';
+import { dialSocket } from '../../../src/tunnel/transports/socket';
+import { connectTunnel, type LinkState } from '../../../src/tunnel/tunnel';
+import { ANSWER, TCP, TestClock } from '../../protocol/world';
+
+const turns = async (count = 30) => {
+  for (let n = 0; n < count; n += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** An agent and a client on one clock that stands still; `reachable` says whether a dial succeeds. */
+async function world(graceMs = 60_000) {
+  const clock = new TestClock();
+  const connections: Connection[] = [];
+  const attached: boolean[] = [];
+  const acceptor = new SessionAcceptor({
+    verifyToken: (token) => token === 'right',
+    hello: () => ({ agentVersion: '1.2.3' }),
+    now: clock.now,
+    setTimer: clock.setTimer,
+    graceMs: 60_000,
+    onSession: (connection) => {
+      connections.push(connection);
+      connection.onAttached((value) => attached.push(value));
+      connection.onOpen((request) => {
+        request.accept(ANSWER).onData = () => {};
+      });
+      connection.onCall(() => new Promise(() => {}));
+    },
+  });
+  const state = { reachable: true, deaf: false, dials: 0 };
+  const transports: Duplex[] = [];
+  const states: LinkState[] = [];
+  const dial = async () => {
+    state.dials += 1;
+    if (!state.reachable) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    const [near, far] = memoryPair();
+    transports.push(near);
+    if (!state.deaf) acceptor.accept(far);
+    return near;
+  };
+  const options = {
+    dial,
+    token: 'right',
+    clientName: 'test',
+    clock,
+    graceMs,
+    onState: (s: LinkState) => states.push(s),
+  };
+  return { clock, acceptor, connections, attached, state, transports, states, options };
+}
+
+describe('a link that is lost', () => {
+  it('ends when it cannot be resumed: streams with ECONNRESET, calls with LINK_LOST', async () => {
+    const { options, state, transports, clock, states } = await world(10_000);
+    const link = await connectTunnel(options);
+    const stream = await link.open(TCP);
+    const resets: unknown[] = [];
+    stream.onData = () => {};
+    stream.onReset = ({ code }) => resets.push(code);
+    const call = link.call('info', {});
+    call.catch(() => {});
+    await turns();
+    state.reachable = false;
+    transports[0]!.destroy();
+    await turns();
+    for (let n = 0; n < 30; n += 1) {
+      clock.advance(500);
+      await turns(3);
+    }
+    await expect(call).rejects.toMatchObject({ name: 'MirrordError', code: 'LINK_LOST' });
+    expect(resets).toEqual(['ECONNRESET']);
+    expect(await link.closed).toMatchObject({ code: 'LINK_LOST' });
+    expect((await link.closed)!.message).toMatch(/within 10 s: connect ECONNREFUSED/);
+    expect(states).toEqual(['up', 'lost', 'ended']);
+    // At once, then after 50 ms, doubled.
+    expect(state.dials).toBeGreaterThan(6);
+    expect(state.dials).toBeLessThan(13);
+  });
+
+  it('is found lost when the agent falls silent, and resumed', async () => {
+    const { options, transports, clock, states, connections, attached } = await world();
+    await connectTunnel(options);
+    await turns();
+    // The transport stays open and carries nothing any more, as after a laptop has slept.
+    transports[0]!.pause();
+    transports[0]!.pause = () => transports[0]!;
+    transports[0]!.removeAllListeners('data');
+    transports[0]!.on('data', () => {});
+    clock.advance(5_000);
+    await turns();
+    clock.advance(9_999);
+    await turns();
+    expect(states).toEqual(['up']);
+    clock.advance(1);
+    await turns();
+    expect(states).toEqual(['up', 'lost', 'resumed']);
+    expect(connections.length).toBe(1);
+    expect(attached).toEqual([true, false, true]);
+  });
+
+  it('stays up for hours of nothing', async () => {
+    const { options, clock, states, state } = await world();
+    const link = await connectTunnel(options);
+    for (let n = 0; n < 1000; n += 1) {
+      clock.advance(4_000);
+      await turns(4);
+    }
+    expect([states, state.dials, link.state]).toEqual([['up'], 1, 'up']);
+  });
+
+  it('is parked by the agent for the grace time and released after it', async () => {
+    const { options, clock, connections, acceptor, transports, state } = await world();
+    await connectTunnel(options);
+    await turns();
+    state.reachable = false;
+    let ended: Error | undefined;
+    connections[0]!.onClose((reason) => {
+      ended = reason;
+    });
+    transports[0]!.destroy();
+    await turns();
+    clock.advance(59_999);
+    expect([acceptor.sessions, connections[0]!.attached]).toEqual([1, false]);
+    clock.advance(1);
+    expect(acceptor.sessions).toBe(0);
+    expect(ended?.message).toBe('the client did not come back within 60 s');
+  });
+
+  it('is told when the agent does not know the session any more', async () => {
+    const { options, connections, transports } = await world();
+    const link = await connectTunnel(options);
+    await turns();
+    const late = link.closed;
+    // Taken off without a word, as by an agent that was started anew on the same port.
+    connections[0]!.end();
+    transports[0]!.destroy();
+    expect(await late).toMatchObject({
+      code: 'LINK_LOST',
+      message: expect.stringContaining('does not know the session'),
+    });
+  });
+});
+
+describe('a link that does not come up', () => {
+  it('names both versions when none is spoken by both', async () => {
+    const { options } = await world();
+    const dial = async () => {
+      const [near, far] = memoryPair();
+      const hello = {
+        protocol: 7,
+        oldest: 5,
+        features: [],
+        session: '',
+        received: 0,
+        window: 1,
+        agentVersion: '3.0.0',
+      };
+      far.write(Buffer.concat(makeFrame(FrameType.HELLO, 0, 0, [encode(hello)]).buffers));
+      return near;
+    };
+    await expect(connectTunnel({ ...options, dial })).rejects.toMatchObject({
+      code: 'PROTOCOL_MISMATCH',
+      details: { clientProtocol: 1, agentProtocol: 7, agentVersion: '3.0.0' },
+    });
+  });
+
+  it('gives up after the time limit when the agent says nothing', async () => {
+    const { options, state, clock } = await world();
+    state.deaf = true;
+    const connecting = connectTunnel({ ...options, connectTimeoutMs: 3_000 });
+    connecting.catch(() => {});
+    await turns();
+    clock.advance(3_000);
+    await expect(connecting).rejects.toMatchObject({ code: 'LINK_TIMEOUT', details: { receivedBytes: 0 } });
+  });
+
+  it('gives up after the time limit when the dial never ends', async () => {
+    const { options, clock } = await world();
+    const connecting = connectTunnel({ ...options, dial: () => new Promise(() => {}), connectTimeoutMs: 3_000 });
+    connecting.catch(() => {});
+    clock.advance(3_000);
+    await expect(connecting).rejects.toMatchObject({ code: 'LINK_TIMEOUT' });
+  });
+
+  it('says that the transport ended before a byte came', async () => {
+    const server = createServer((socket) => socket.end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const options = { dial: dialSocket({ port }), token: 't', clientName: 'x' };
+    await expect(connectTunnel(options)).rejects.toMatchObject({ code: 'LINK_LOST', details: { receivedBytes: 0 } });
+    server.close();
+  });
+
+  it('says that nobody listens', async () => {
+    const { options } = await world();
+    await expect(connectTunnel({ ...options, dial: dialSocket({ port: 1 }) })).rejects.toMatchObject({
+      code: 'LINK_LOST',
+      cause: { code: 'ECONNREFUSED' },
+    });
+  });
+
+  it('is refused when the agent has as many sessions as it takes', async () => {
+    const clock = new TestClock();
+    const { now, setTimer } = clock;
+    const hello = () => ({ agentVersion: '1' });
+    const acceptor = new SessionAcceptor({
+      verifyToken: () => true,
+      hello,
+      now,
+      setTimer,
+      maxSessions: 1,
+      onSession() {},
+    });
+    const dial = async () => {
+      const [near, far] = memoryPair();
+      acceptor.accept(far);
+      return near;
+    };
+    await connectTunnel({ dial, token: 't', clientName: 'one', clock });
+    await expect(connectTunnel({ dial, token: 't', clientName: 'two', clock })).rejects.toMatchObject({
+      code: 'AGENT_BUSY',
+    });
+    expect(acceptor.sessions).toBe(1);
+  });
+});
