@@ -42,13 +42,10 @@ export function systemError(code: string, failing: Failing, cause?: unknown): No
 }
 
 function withoutFrames(message: string): Error {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
-  try {
-    return new Error(message);
-  } finally {
-    Error.stackTraceLimit = limit;
-  }
+  const error = new Error(message);
+  // As what comes from the event loop looks in Node: there is no caller to show.
+  error.stack = `Error: ${message}`;
+  return error;
 }
 
 interface WireFailureLike extends Error {

@@ -101,14 +101,18 @@ export const openAsBlob: Operation<{ type: string }> = {
     const { raw } = yield* readAll(call, undefined);
     return new Blob([ownBuffer(raw)], { type });
   },
-  *fail(error, call) {
-    // Node says the same of every file that cannot be opened, and this folder is none.
-    const missing = `${process.execPath}.mirrord-${process.pid}`;
-    if (failureCode(error) === undefined || failureCode(error) === 'LINK_LOST') throw error;
-    call.gate.log('fs', `openAsBlob ${call.target.given}: ${failureCode(error)}`);
-    return yield* take<unknown>({
-      sync: () => undefined,
-      async: () => (realFs as { openAsBlob(path: string): Promise<unknown> }).openAsBlob(missing),
-    });
+  *fail(error, { gate, target }) {
+    const code = failureCode(error);
+    if (code === undefined || code === 'LINK_LOST') throw error;
+    gate.log('fs', `openAsBlob ${target.given}: ${code}`);
+    return yield* take<unknown>({ sync: () => undefined, async: () => failOpeningBlob(code, target.given) });
   },
 };
+
+/** Some versions say only that the file cannot be opened as a Blob, others give the system's error. */
+async function failOpeningBlob(code: string, path: string): Promise<never> {
+  const missing = `${process.execPath}.mirrord-${process.pid}`;
+  const { openAsBlob } = realFs as { openAsBlob(path: string): Promise<unknown> };
+  const error = (await openAsBlob(missing).catch((failed: unknown) => failed)) as NodeJS.ErrnoException;
+  throw error.syscall ? systemError(code, { syscall: error.syscall, path }) : error;
+}

@@ -89,11 +89,13 @@ export function wrapCallback(gate: Gate, operation: Operation, original: AnyFunc
 }
 
 export function wrapPromise(gate: Gate, operation: Operation, original: AnyFunction): AnyFunction {
-  return function wrapper(this: unknown, ...args: unknown[]): unknown {
-    const planned = plan(gate, operation, 'promise', args, 1 + operation.maxArguments);
-    if (!planned) return Reflect.apply(original, this, args);
-    return settle(planned, operation);
-  };
+  // A method, as it has no `prototype` of its own: async functions have none either.
+  return {
+    wrapper(this: unknown, ...args: unknown[]): unknown {
+      const planned = plan(gate, operation, 'promise', args, 1 + operation.maxArguments);
+      return planned ? settle(planned, operation) : Reflect.apply(original, this, args);
+    },
+  }.wrapper;
 }
 
 /** An async function, so that the stack of an error shows the async functions that wait for it, as Node's does. */

@@ -115,13 +115,15 @@ function guardCallback(gate: Gate, write: Write, original: AnyFunction): AnyFunc
 }
 
 function guardPromise(gate: Gate, write: Write, original: AnyFunction): AnyFunction {
-  return function wrapper(this: unknown, ...args: unknown[]): unknown {
-    const error = checkWrite(gate, write, args);
-    if (error) return Promise.reject(error);
-    if (!wouldAskPod(gate, write, args)) return Reflect.apply(original, this, args);
-    freeFilter(gate, args);
-    return gate.runNativeAsync((done) => (Reflect.apply(original, this, args) as Promise<unknown>).finally(done));
-  };
+  return {
+    wrapper(this: unknown, ...args: unknown[]): unknown {
+      const error = checkWrite(gate, write, args);
+      if (error) return Promise.reject(error);
+      if (!wouldAskPod(gate, write, args)) return Reflect.apply(original, this, args);
+      freeFilter(gate, args);
+      return gate.runNativeAsync((done) => (Reflect.apply(original, this, args) as Promise<unknown>).finally(done));
+    },
+  }.wrapper;
 }
 
 /** Functions that change what a path stands for: theirs is the client, or an error where the rules say the pod. */
