@@ -17,7 +17,8 @@ export interface FoundTarget {
 }
 
 /**
- * The pod and container to be. Of a deployment's pods: ready before running, the newest template first.
+ * The pod and container to be. Of a deployment's pods: only ready ones, the newest template first. A pod that is named itself
+ * only has to run: whoever names it may be after the reason why it is not ready.
  *
  * @throws MirrordError TARGET_NOT_FOUND, TARGET_NOT_READY, CONTAINER_NOT_FOUND, and what the API server answers
  */
@@ -32,8 +33,11 @@ export async function findTarget(
     target.kind === 'pod'
       ? [await getObject<Pod>(cluster, 'pods', target.name, namespace, signal)]
       : await podsOfDeployment(cluster, target.name, namespace, signal);
-  const usable = pods.filter((pod) => isRunning(pod, chooseContainer(pod, target.container).name));
-  const [pod] = sortByPreference(usable, target.container);
+  const usable = pods.filter((pod) => {
+    const { name } = chooseContainer(pod, target.container);
+    return isRunning(pod, name) && (target.kind === 'pod' || containerStatus(pod, name)?.ready === true);
+  });
+  const [pod] = sortByPreference(usable);
   if (!pod) throw notReady(path, pods, namespace);
   const { name: container, guessed } = chooseContainer(pod, target.container);
   const { containerID, ready } = containerStatus(pod, container)!;
@@ -48,15 +52,15 @@ export async function findTarget(
       container,
       containerId: containerID!,
       nodeName: pod.spec.nodeName ?? '',
-      reason: explain(pods.length, ready === true),
+      reason: explain(target.kind, pods.length, ready === true),
       volumeMounts: mountsOf(pod, container),
     },
   };
 }
 
-function explain(count: number, ready: boolean): string {
-  const state = ready ? 'ready' : 'running, not ready';
-  return count === 1 ? `the only pod, ${state}` : `${state}, of the newest template, first of ${count} pods`;
+function explain(kind: NamedTarget['kind'], count: number, ready: boolean): string {
+  if (kind === 'pod') return ready ? 'as named, ready' : 'as named, running, not ready';
+  return count === 1 ? 'the only pod, ready' : `ready, of the newest template, first of ${count} pods`;
 }
 
 function mountsOf(pod: Pod, container: string): ChosenTarget['volumeMounts'] {
@@ -81,17 +85,15 @@ function isRunning(pod: Pod, container: string): boolean {
  * The newest template is the one with the newest pod. Ages of ReplicaSets would cost a request and a permission, and after
  * a roll-back they say the opposite.
  */
-function sortByPreference(pods: Pod[], wanted: string | undefined): Pod[] {
+function sortByPreference(pods: Pod[]): Pod[] {
   const templateOf = (pod: Pod) => pod.metadata.labels?.['pod-template-hash'] ?? '';
   const newest = new Map<string, number>();
   for (const pod of pods) {
     const born = Date.parse(pod.metadata.creationTimestamp);
     newest.set(templateOf(pod), Math.max(newest.get(templateOf(pod)) ?? 0, born));
   }
-  const isReady = (pod: Pod) => containerStatus(pod, chooseContainer(pod, wanted).name)?.ready === true;
   return [...pods].sort(
     (a, b) =>
-      Number(isReady(b)) - Number(isReady(a)) ||
       newest.get(templateOf(b))! - newest.get(templateOf(a))! ||
       // Beyond that the choice is the same each time, so that a restart meets the warm agent of the last run.
       a.metadata.name.localeCompare(b.metadata.name),
@@ -183,7 +185,7 @@ function notReady(path: string, pods: Pod[], namespace: string): MirrordError {
   const lines = pods.slice(0, 10).map((pod) => `  ${pod.metadata.name}: ${describePod(pod)}`);
   return new MirrordError(
     'TARGET_NOT_READY',
-    `No pod of ${path} in namespace "${namespace}" runs the target container:\n${lines.join('\n')}`,
+    `No pod of ${path} in namespace "${namespace}" is ready:\n${lines.join('\n')}`,
     {
       hint: `See the events of a pod: kubectl -n ${namespace} describe pod ${pods[0]?.metadata.name ?? ''}`,
       details: { pods: pods.map(({ metadata }) => metadata.name) },

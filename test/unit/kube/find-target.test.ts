@@ -80,10 +80,7 @@ describe('of a deployment', () => {
     deployment(pods);
     expect((await find('deployment', 'web')).target.pod).toBe('old');
     deployment(pods.slice(0, 2));
-    expect((await find('deployment', 'web')).target).toMatchObject({
-      pod: 'new',
-      reason: expect.stringContaining('not ready'),
-    });
+    expect((await failure(find('deployment', 'web'))).code).toBe('TARGET_NOT_READY');
   });
 
   it('says of each pod why it cannot be the target', async () => {
@@ -120,6 +117,11 @@ describe('of a pod', () => {
       ],
     },
   };
+
+  it('takes one that runs without being ready, when it is named itself', async () => {
+    api.on(`GET ${PODS}/p`, () => targetPod('p', { status: notReady }));
+    expect((await find('pod', 'p')).target.reason).toBe('as named, running, not ready');
+  });
 
   it('chooses the first container that is no sidecar, and says that it guessed', async () => {
     api.on(`GET ${PODS}/p`, () => targetPod('p', sidecar));
