@@ -1,8 +1,8 @@
 /**
  * Memory that the app's thread and the worker share: a few words to wait on, and a payload for small replies.
  *
- * 64 KiB is where the two ways of handing over a reply meet: below it a copy through the payload is the faster one, above
- * it a transferred ArrayBuffer is.
+ * 16 KiB is where the two ways of handing over a reply meet: below it a copy through the payload is the faster one, above
+ * it a transferred ArrayBuffer is (copies from and to shared memory are slow ones).
  */
 export const Word = {
   /** One of `State`. */
@@ -25,7 +25,7 @@ export const State = { none: 0, loaded: 1, ready: 2, failed: 3, closed: 4 } as c
 
 const HEADER_WORDS = 16;
 const HEADER_BYTES = HEADER_WORDS * 4;
-export const PAYLOAD_BYTES = 64 * 1024;
+export const PAYLOAD_BYTES = 16 * 1024;
 
 export interface SharedMemory {
   buffer: SharedArrayBuffer;

@@ -83,8 +83,9 @@ export class SyncCalls {
     const reply = deserialize(payload.subarray(0, metaLength)) as Reply;
     if (reply.ok) {
       // A copy: the payload belongs to the next call.
-      reply.raw = new Uint8Array(rawLength);
-      reply.raw.set(payload.subarray(metaLength, metaLength + rawLength));
+      const raw = Buffer.allocUnsafeSlow(rawLength);
+      payload.copy(raw, 0, metaLength, metaLength + rawLength);
+      reply.raw = raw;
     }
     return reply;
   }
