@@ -14,6 +14,7 @@ export class Gate {
   #nativeDepth = 0;
   #native: AsyncLocalStorage<true> | undefined;
   #nativeRuns = 0;
+  #stopped = false;
 
   constructor(context: Pick<PatchContext, 'files' | 'log'>) {
     this.files = context.files;
@@ -22,7 +23,7 @@ export class Gate {
 
   /** Undefined = not ours. Never throws: what Node has to refuse is left to Node. */
   route(path: unknown, intent: FileIntent): Route | undefined {
-    if (this.#nativeDepth > 0) return undefined;
+    if (this.#nativeDepth > 0 || this.#stopped) return undefined;
     if (typeof path === 'string' && path.charCodeAt(0) === 47) {
       const remembered = intent === 'write' ? this.#writes : this.#reads;
       let route = remembered.get(path);
@@ -41,6 +42,11 @@ export class Gate {
 
   #unlessNative(route: Route): Route | undefined {
     return this.#nativeRuns > 0 && this.#native?.getStore() ? undefined : route;
+  }
+
+  /** For wrappers that outlive the undo, as libraries and Node's own modules have captured them. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** Runs a function of Node that is made of patched ones (`rmSync`, `cpSync`) with all of them as they were. */

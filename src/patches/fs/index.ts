@@ -62,6 +62,7 @@ export const fsPatch: Patch = {
       ...patchDescriptors(openFiles),
     ];
     return () => {
+      gate.stop();
       for (const undo of undos.reverse()) undo();
       openFiles.undo();
     };

@@ -37,7 +37,7 @@ it.each([
 ])('brings a file of %s bytes in pieces', async (_name, size, calls) => {
   const data = Buffer.alloc(size, 'abcdefghijk');
   pod.write('big', data);
-  const fd = await promisify(fs.open)(`${POD}/big`);
+  const fd = await promisify(fs.open)(`${POD}/big`, 'r');
   expect(pod.asked.length).toBe(calls);
   expect(fs.readFileSync(fd).equals(data)).toBe(true);
   fs.closeSync(fd);

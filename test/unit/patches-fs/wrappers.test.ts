@@ -63,6 +63,14 @@ describe('the wrappers look like what they wrap', () => {
     pod = startPod();
   });
 
+  it('do nothing any more where somebody has captured them before the undo', () => {
+    const { existsSync } = fs;
+    pod.stop();
+    expect(existsSync(`${POD}/data/a.txt`)).toBe(false);
+    expect(pod.asked).toEqual([]);
+    pod = startPod();
+  });
+
   it('stay where somebody else has patched over them', () => {
     const ours = fs.statSync;
     const theirs = ((...args: Parameters<typeof ours>) => ours(...args)) as typeof ours;
