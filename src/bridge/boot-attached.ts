@@ -17,7 +17,8 @@ const START_LIMIT_MS = 30_000;
  */
 export function attachedBoot(session: string, loadDialHandoff: () => Promise<DialHandoff>): Boot {
   return async (context) => {
-    context.onConfig({ startLimitMs: START_LIMIT_MS, onFailure: 'exit' });
+    const onFailure = context.env.MIRRORD_ON_FAILURE === 'continue' ? 'continue' : 'exit';
+    context.onConfig({ startLimitMs: START_LIMIT_MS, onFailure });
     const address = parseSession(session);
     const { answer, transport } = await attachToOwner(address, context.signal);
     const link = await connectTunnel({

@@ -12,7 +12,7 @@ import { openSession } from './open-session';
 const BESIDE_AGENT_MS = 30_000;
 
 /** The process that starts the session: finds the target, starts or joins the agent, and lets child processes attach. */
-export function ownerBoot(overrides: ConfigOverrides): Boot {
+export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): Boot {
   return async (context) => {
     const { config, warnings } = loadConfig(overrides, context.env, context.cwd);
     context.onConfig({
@@ -23,7 +23,7 @@ export function ownerBoot(overrides: ConfigOverrides): Boot {
     const handle = await startAgent(config, context.progress, context.signal);
     try {
       const link = await connect(handle, context);
-      return await openSession(config, handle, link, context.progress);
+      return await openSession(config, handle, link, { progress: context.progress, expectsChildren });
     } catch (error) {
       await handle.abandon();
       throw error;

@@ -53,6 +53,7 @@ export class Bridge {
   private holds = 0;
   /** Why nothing can be asked any more. */
   private dead: Error | undefined;
+  private toldEnd = false;
   private closing: Promise<void> | undefined;
   private readonly exited: Promise<void>;
 
@@ -210,7 +211,7 @@ export class Bridge {
     if (this.dead) return;
     this.dead = sessionClosed('another call');
     const { words } = this.spawned.memory;
-    this.post({ type: 'close' });
+    this.post({ type: 'close', hurry: true });
     const until = performance.now() + limitMs;
     for (;;) {
       const state = Atomics.load(words, Word.state);
@@ -225,14 +226,23 @@ export class Bridge {
     else if (message.type === 'connected') this.connects.get(message.id)?.(message.outcome);
     else if (message.type === 'progress') this.options.onProgress?.(message.event);
     else if (message.type === 'started') this.onStarted?.();
-    else if (message.type === 'ended') this.options.onEnded?.(unpackFailure(message.reason));
+    else if (message.type === 'ended') this.tellEnd(unpackFailure(message.reason));
   }
 
   private die(error: Error): void {
+    // Neither closed nor failed to start: the app should hear of it, once.
+    const unexpected = this.dead === undefined && this.onStarted === undefined;
     this.dead ??= error instanceof StartFailure ? error.cause : error;
+    if (unexpected && !(error instanceof StartFailure)) this.tellEnd(this.dead);
     this.onStarted?.();
     for (const { settle } of [...this.calls.values()]) settle(this.dead);
     for (const done of [...this.connects.values()]) done({ ok: false, code: 'ECONNRESET' });
+  }
+
+  private tellEnd(reason: Error): void {
+    if (this.toldEnd) return;
+    this.toldEnd = true;
+    this.options.onEnded?.(reason);
   }
 
   private nextId(): number {

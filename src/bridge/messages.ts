@@ -36,7 +36,15 @@ export type StartInput = {
   cwd: string;
   /** `lines` and `warnings` write to file descriptor 2, `events` posts to the app's thread. */
   progress: ProgressMode;
-} & ({ role: 'owner'; overrides: ConfigOverrides } | { role: 'attached'; session: string });
+} & (
+  | {
+      role: 'owner';
+      overrides: ConfigOverrides;
+      /** Child processes will attach soon: a connection to the agent is kept ready for the first one. */
+      expectsChildren?: boolean;
+    }
+  | { role: 'attached'; session: string }
+);
 
 export type ToWorker =
   | { type: 'call'; id: number; sync: boolean; method: MethodName; params: unknown }
@@ -44,7 +52,8 @@ export type ToWorker =
   | { type: 'announce'; id: number; sourcePort: number }
   | { type: 'abort'; id: number }
   | { type: 'probe'; value: number }
-  | { type: 'close' };
+  /** `hurry`: the process exits; the goodbye is sent, and nobody waits until it has arrived. */
+  | { type: 'close'; hurry?: boolean };
 
 export type FromWorker =
   | { type: 'reply'; id: number; reply: Reply }

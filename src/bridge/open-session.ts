@@ -14,7 +14,7 @@ export async function openSession(
   config: Pick<ResolvedConfig, 'feature'>,
   handle: Pick<AgentHandle, 'handoff' | 'dial'>,
   link: AgentLink,
-  progress: Progress,
+  { progress, expectsChildren = false }: { progress: Progress; expectsChildren?: boolean },
 ): Promise<Booted> {
   const spare = new SpareTransport(handle.dial);
   try {
@@ -25,6 +25,7 @@ export async function openSession(
     ]);
     const facts: SessionFacts = { target: handle.handoff.target, info: info.result, feature: config.feature };
     const control = await startControlServer({ handoff: handle.handoff, facts: forChildren(facts) }, spare);
+    if (expectsChildren) spare.prepare();
     progress({ type: 'done', step: 'link', text: `connected: this process runs as ${describe(facts)}` });
     return {
       link,

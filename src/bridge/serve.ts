@@ -6,13 +6,16 @@ import { startAborted } from './await-start';
 import type { Boot, Booted } from './boot';
 import { packFailure } from './failure';
 import type { FromWorker, OnReplyPort, Reply, ToWorker, WorkerInput } from './messages';
-import { progressLines, writeStderr } from './progress-lines';
+import { progressLines } from './progress-lines';
 import { type Relay, startRelay } from './relay';
 import { publish, State, viewSharedMemory, Word } from './shared-memory';
+import { workerFailed } from './sync-calls';
 import { postReply, replySync } from './sync-replies';
 
 /** Milliseconds a goodbye to the agent may take before the worker ends without it. */
 const CLOSE_LIMIT = 1_000;
+/** The same when the process exits: enough for the bytes to leave, too short to be felt. */
+const HURRIED_CLOSE_LIMIT = 30;
 
 /**
  * The worker's main loop: starts the session with `boot`, then serves the app's thread until `close`.
@@ -45,7 +48,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     if (Atomics.load(words, Word.state) <= State.loaded) {
       settle(State.failed, { type: 'failed', failure: packFailure(error), onFailure });
     } else {
-      writeStderr(`mirrord: WORKER_FAILED: the session has ended: ${(error as Error)?.message}\n`);
+      post({ type: 'ended', reason: packFailure(workerFailed('the session', error)) });
       publish(words, Word.state, State.failed);
     }
     Atomics.notify(words, Word.replied);
@@ -78,10 +81,10 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     }
   }
 
-  async function close(): Promise<void> {
+  async function close(limitMs = CLOSE_LIMIT): Promise<void> {
     relay?.close();
     booted?.close();
-    const timer = setTimeout(finish, CLOSE_LIMIT);
+    const timer = setTimeout(finish, limitMs);
     await booted?.link.close().catch(() => {});
     clearTimeout(timer);
     finish();
@@ -102,7 +105,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     else if (message.type === 'abort') relay?.abort(message.id);
     else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
     else if (!booted) stop.abort(startAborted());
-    else void close();
+    else void close(message.hurry ? HURRIED_CLOSE_LIMIT : CLOSE_LIMIT);
   }
 
   async function answer(message: Extract<ToWorker, { type: 'call' }>): Promise<void> {

@@ -12,8 +12,10 @@ export class SpareTransport {
 
   /** A transport that nobody has used. Prepares the next one. Rejects as the dial does. */
   async take(): Promise<Transport> {
-    const spare = await this.spare;
+    // Taken before anything is awaited: two processes that attach at once must not be given the same one.
+    const prepared = this.spare;
     this.spare = undefined;
+    const spare = await prepared;
     const transport = spare && !spare.destroyed ? spare : await this.dial();
     this.prepare();
     return transport;

@@ -108,8 +108,9 @@ export class SyncCalls {
 }
 
 export function workerFailed(what: string, cause?: unknown): MirrordError {
-  return new MirrordError('WORKER_FAILED', `the worker that holds the session has stopped; waited for ${what}`, {
-    hint: 'The message before this one says why it stopped. Restart the app to get a new session.',
+  const why = cause === undefined ? '' : `: ${(cause as Error)?.message ?? cause}`;
+  return new MirrordError('WORKER_FAILED', `the worker that holds the session has stopped${why}; waited for ${what}`, {
+    hint: 'Restart the app to get a new session.',
     cause,
   });
 }

@@ -6,10 +6,10 @@ import { serveBridge } from './serve';
 /** Entry of the worker's bundle. What only an owner needs is loaded by owners only: an attached process has to be quick. */
 serveBridge((start) => (start.role === 'owner' ? lazyOwner(start) : attachedBoot(start.session, loadDialHandoff)));
 
-function lazyOwner({ overrides }: Extract<StartInput, { role: 'owner' }>): Boot {
+function lazyOwner({ overrides, expectsChildren }: Extract<StartInput, { role: 'owner' }>): Boot {
   return async (context) => {
     const { ownerBoot } = await import('./boot-owner');
-    return ownerBoot(overrides)(context);
+    return ownerBoot(overrides, expectsChildren)(context);
   };
 }
 

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import type { ReadyData } from '../bridge/messages';
 import { MirrordError } from '../errors';
 import { readFileSync } from '../patches/originals';
+import { changeOf, type EnvironmentChange } from './environment';
 
 /** Reads `feature.env.env_file`, in the format of Node's `--env-file`. Throws ENV_FILE_UNREADABLE. */
 export function readEnvFile(path: string | undefined, cwd: string): Record<string, string> {
@@ -16,4 +18,9 @@ export function readEnvFile(path: string | undefined, cwd: string): Record<strin
       cause,
     });
   }
+}
+
+/** What a session that is up changes in the environment. Throws ENV_FILE_UNREADABLE. */
+export function environmentChange({ podEnv, feature }: ReadyData, cwd: string): EnvironmentChange {
+  return changeOf(podEnv, feature.env, readEnvFile(feature.env.envFile, cwd));
 }

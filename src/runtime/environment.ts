@@ -72,6 +72,9 @@ export interface EnvironmentChange {
   unset: string[];
 }
 
+/** For a process that has inherited the variables. */
+export const NO_CHANGE: EnvironmentChange = { set: {}, unset: [] };
+
 /**
  * What the session changes in the environment: the pod's variables without those that belong to this machine, then the
  * `env_file`, then `mapping`, then `override`, then `unset`.

@@ -1,14 +1,14 @@
 import { isMainThread } from 'node:worker_threads';
 import { StartFailure } from '../bridge/await-start';
 import { Bridge } from '../bridge/bridge';
-import type { ReadyData, StartInput } from '../bridge/messages';
+import type { StartInput } from '../bridge/messages';
 import { formatError, MirrordError } from '../errors';
 import { writeSync } from '../patches/originals';
 import { setActiveSession } from './active-session';
 import type { BundlePaths } from './bundle-paths';
 import { closeOnExit } from './close-on-exit';
-import { readEnvFile } from './env-file';
-import { applyChange, changeOf } from './environment';
+import { environmentChange } from './env-file';
+import { applyChange, NO_CHANGE } from './environment';
 import { createChildAccess, inheritedVariables } from './inherit';
 import { installRuntime } from './runtime';
 
@@ -44,14 +44,17 @@ function activate(paths: BundlePaths): void {
     onEnded: (reason) => say(formatError(reason)),
   });
   const ready = bridge.startSync();
+  const undos: (() => void)[] = [];
   try {
-    const env = start.role === 'owner' ? applyEnvironment(ready, start.cwd) : {};
+    const change = start.role === 'owner' ? environmentChange(ready, start.cwd) : NO_CHANGE;
+    undos.push(applyChange(change, process.env));
     const children = createChildAccess(ready.session, paths.register);
-    Object.assign(process.env, inheritedVariables(children.inherit(process.env)));
+    undos.push(applyChange({ set: inheritedVariables(children.inherit(process.env)), unset: [] }, process.env));
     installRuntime(bridge, ready, paths.register);
     closeOnExit(bridge);
-    setActiveSession({ origin: 'preload', ready, env });
+    setActiveSession({ origin: 'preload', ready, env: change.set });
   } catch (error) {
+    for (const undo of undos.reverse()) undo();
     bridge.closeSync(1_000);
     throw error;
   }
@@ -62,13 +65,6 @@ function startInput(env: NodeJS.ProcessEnv): StartInput {
   const progress = env.MIRRORD_PROGRESS === 'off' ? 'off' : 'lines';
   const session = env.MIRRORD_SESSION;
   return session ? { role: 'attached', session, cwd, progress } : { role: 'owner', overrides: {}, cwd, progress };
-}
-
-function applyEnvironment(ready: ReadyData, cwd: string): Record<string, string> {
-  const config = ready.feature.env;
-  const change = changeOf(ready.podEnv, config, readEnvFile(config.envFile, cwd));
-  applyChange(change, process.env);
-  return change.set;
 }
 
 function describeFailure(error: unknown): { reason: unknown; onFailure: string | undefined } {

@@ -3,8 +3,7 @@ import { Bridge } from '../bridge/bridge';
 import type { ConfigOverrides } from '../config/types';
 import type { ChosenTarget, Progress } from '../kube/types';
 import { type BundlePaths, bundlePaths } from '../runtime/bundle-paths';
-import { readEnvFile } from '../runtime/env-file';
-import { changeOf } from '../runtime/environment';
+import { environmentChange } from '../runtime/env-file';
 import { createChildAccess } from '../runtime/inherit';
 import { ownFolder } from './own-folder';
 
@@ -36,14 +35,13 @@ export async function startOwner(overrides: ConfigOverrides = {}, options: Owner
   const cwd = process.cwd();
   const bridge = new Bridge({
     workerPath: paths.worker,
-    start: { role: 'owner', overrides, cwd, progress: progress ? 'events' : 'warnings' },
+    start: { role: 'owner', overrides, expectsChildren: true, cwd, progress: progress ? 'events' : 'warnings' },
     env: process.env,
     onProgress: progress,
   });
   try {
     const ready = await bridge.start(signal);
-    const config = ready.feature.env;
-    const { set, unset } = changeOf(ready.podEnv, config, readEnvFile(config.envFile, cwd));
+    const { set, unset } = environmentChange(ready, cwd);
     const { NODE_OPTIONS, MIRRORD_SESSION } = createChildAccess(ready.session, paths.register).inherit({
       ...process.env,
       ...set,

@@ -1,13 +1,13 @@
 import { StartFailure } from '../bridge/await-start';
 import { Bridge } from '../bridge/bridge';
-import type { ReadyData, StartInput } from '../bridge/messages';
+import type { StartInput } from '../bridge/messages';
 import type { ConfigOverrides } from '../config/types';
 import { MirrordError } from '../errors';
 import { type ActiveSession, activeSession, setActiveSession } from '../runtime/active-session';
 import type { BundlePaths } from '../runtime/bundle-paths';
 import { closeOnExit } from '../runtime/close-on-exit';
-import { readEnvFile } from '../runtime/env-file';
-import { applyChange, changeOf } from '../runtime/environment';
+import { environmentChange } from '../runtime/env-file';
+import { applyChange, NO_CHANGE } from '../runtime/environment';
 import { createChildAccess, inheritedVariables } from '../runtime/inherit';
 import { installRuntime } from '../runtime/runtime';
 import type { Session } from './session';
@@ -47,8 +47,7 @@ async function start(overrides: ConfigOverrides, paths: BundlePaths): Promise<Se
     for (const undo of undos.splice(0).reverse()) undo();
   };
   try {
-    const change =
-      input.role === 'owner' ? environmentChange(ready, input.cwd) : { set: {} as Record<string, string>, unset: [] };
+    const change = input.role === 'owner' ? environmentChange(ready, input.cwd) : NO_CHANGE;
     undos.push(applyChange(change, process.env));
     const children = createChildAccess(ready.session, paths.register);
     undos.push(applyChange({ set: inheritedVariables(children.inherit(process.env)), unset: [] }, process.env));
@@ -77,11 +76,6 @@ function startInput(overrides: ConfigOverrides): StartInput {
   const session = process.env.MIRRORD_SESSION;
   if (session && overrides.target === undefined) return { role: 'attached', session, cwd, progress: 'warnings' };
   return { role: 'owner', overrides, cwd, progress: 'warnings' };
-}
-
-function environmentChange(ready: ReadyData, cwd: string) {
-  const config = ready.feature.env;
-  return changeOf(ready.podEnv, config, readEnvFile(config.envFile, cwd));
 }
 
 function handleOn(session: ActiveSession): Session {

@@ -31,11 +31,16 @@ serveBridge((start) => {
       token: TOKEN,
       target: undefined,
     };
-    return openSession({ feature: featureOf(env) }, { handoff, dial }, link, progress);
+    return openSession({ feature: featureOf(env) }, { handoff, dial }, link, { progress });
   };
 });
 
 if (process.env.TEST_EXIT_AFTER) setTimeout(() => process.exit(3), Number(process.env.TEST_EXIT_AFTER));
 if (process.env.TEST_BLOCK_AFTER) {
   setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), Number(process.env.TEST_BLOCK_AFTER));
+}
+if (process.env.TEST_CRASH_AFTER) {
+  setTimeout(() => {
+    throw new Error('scripted crash');
+  }, Number(process.env.TEST_CRASH_AFTER));
 }

@@ -75,6 +75,13 @@ describe('a worker that', () => {
     await expect(bridge.call('fs.realpath', { path: '/' })).rejects.toMatchObject({ code: 'WORKER_FAILED' });
   });
 
+  it('crashes is told once, with the reason', async () => {
+    const told: string[] = [];
+    const onEnded = (reason: Error) => void told.push(reason.message);
+    await world.start({ TEST_CRASH_AFTER: '400' }, { onEnded });
+    await expect.poll(() => told, { timeout: 5_000 }).toEqual([expect.stringContaining('scripted crash')]);
+  });
+
   it('exits during a synchronous call ends it', async () => {
     const bridge = await world.start({ TEST_EXIT_AFTER: '600' });
     const call = () => bridge.callSync('fs.access', { path: '/never', mode: 0 });

@@ -114,6 +114,22 @@ describe('the control socket', () => {
   });
 });
 
+it('processes that attach at once are given a transport each', async () => {
+  const { session } = await startServer();
+  (await attachToOwner(parseSession(session))).transport.destroy();
+  await expect.poll(() => dials).toBe(2);
+  const paths = await Promise.all(
+    ['/1', '/2', '/3', '/4'].map(async (path) => {
+      const { transport } = await attachToOwner(parseSession(session));
+      const link = await connectTunnel({ dial: async () => transport, token: TOKEN, clientName: path });
+      const { result } = await link.call('fs.realpath', { path });
+      await link.close();
+      return result.path;
+    }),
+  );
+  expect(paths).toEqual(['/1', '/2', '/3', '/4']);
+});
+
 describe('a process that attaches', () => {
   it('learns that the owner is gone', async () => {
     const server = await startServer();
