@@ -11,6 +11,8 @@ const common: Options = {
   sourcemap: true,
   splitting: false,
   clean: false,
+  // An app that mocks `fs` by name must not get hold of ours.
+  removeNodeProtocol: false,
   define: { __MIRRORD_VERSION__: JSON.stringify(version) },
   // Everything is bundled: what a user installs is what was tested.
   noExternal: [/.*/],

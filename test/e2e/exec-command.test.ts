@@ -31,6 +31,12 @@ it('ends with the exit code of the command', async () => {
   expect((await exec(['node', '-e', 'process.exit(7)'])).code).toBe(7);
 });
 
+it('leaves no agent behind', async () => {
+  // A process that is killed cannot say goodbye: its session would be kept for the grace time. So this comes before those.
+  await exec(['node', '-e', '0']);
+  await eventually('the Job of the agent to be gone', async () => (await agentJobs(world.namespace)).length === 0);
+});
+
 it('ends with 128 + n when a signal ended the command', async () => {
   expect((await exec(['node', '-e', 'process.kill(process.pid, "SIGTERM")'])).code).toBe(143);
 });
@@ -48,9 +54,4 @@ it('says how to give a target when there is none, before anything is created', a
   });
   expect(code).toBe(1);
   expect(stderr).toContain('TARGET_MISSING');
-});
-
-it('leaves no agent behind', async () => {
-  await exec(['node', '-e', '0']);
-  await eventually('the Job of the agent to be gone', async () => (await agentJobs(world.namespace)).length === 0);
 });
