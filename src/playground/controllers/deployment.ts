@@ -3,7 +3,7 @@ import { type Controller, ownerKey } from './controller';
 import { reportDeploymentStatus } from './deployment-status';
 import { listOwned } from './owned';
 import { ensureNewReplicaSet, isFor, pruneHistory, scaleReplicaSet } from './replica-set-history';
-import { maxSurge, maxUnavailable, total } from './rolling';
+import { maxSurge, maxUnavailable, occupied, total } from './rolling';
 
 export const deploymentController: Controller = {
   name: 'deployment-controller',
@@ -42,7 +42,8 @@ function recreate(store: Store, deployment: KubeObject): void {
 function rollOut(store: Store, deployment: KubeObject): void {
   const wanted: number = deployment.spec.replicas;
   const before = split(store, deployment);
-  const room = wanted + maxSurge(deployment.spec) - total([...before.old, before.current], 'spec');
+  // Pods that a set is still to give up count too, so that never more run than the surge allows.
+  const room = wanted + maxSurge(deployment.spec) - occupied([...before.old, before.current]);
   const size: number = before.current?.spec.replicas ?? 0;
   const target = size > wanted ? wanted : Math.min(wanted, size + Math.max(0, room));
   ensureNewReplicaSet(store, deployment, target);

@@ -21,3 +21,8 @@ export function maxUnavailable(spec: any): number {
 export function total(sets: (KubeObject | undefined)[], of: 'spec' | 'status'): number {
   return sets.reduce((sum, set) => sum + (set?.[of]?.replicas ?? 0), 0);
 }
+
+/** Places that several sets take up: of each, what it wants or what it has, whichever is more. */
+export function occupied(sets: (KubeObject | undefined)[]): number {
+  return sets.reduce((sum, set) => sum + Math.max(set?.spec?.replicas ?? 0, set?.status?.replicas ?? 0), 0);
+}

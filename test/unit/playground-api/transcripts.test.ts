@@ -80,6 +80,12 @@ const longHistoryOfOne = (store: Store) => {
     object.data.a = '2';
   });
 };
+const threeConfigMaps = (store: Store) => {
+  configMap(store);
+  for (const name of ['x', 'y']) {
+    store.create('configmaps', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'kube-public' } });
+  }
+};
 const asUs = (message: string) => message.replace(/"system:serviceaccount:[^"]*"/, '"playground-admin"');
 
 const CASES: Case[] = [
@@ -188,6 +194,31 @@ const CASES: Case[] = [
     title: 'deleting a Job without a word about its pods',
     file: 'delete-job-nopolicy-response',
     prepare: job('agent5'),
+  },
+  { title: 'deleting a Job after its pods', file: 'delete-job-foreground-response', prepare: job('agent3') },
+  {
+    title: 'deleting a pod',
+    file: 'delete-pod-response',
+    prepare: (s) => load(s, 'pods', 'pod-with-ephemeral-running.json'),
+  },
+  { title: 'a table', file: '200-table', prepare: configMap },
+  { title: 'a page of a list', file: '200-list-limit1', prepare: threeConfigMaps },
+  {
+    title: 'exec where nothing runs',
+    file: '400-exec-notrunning',
+    prepare: (s) => load(s, 'pods', 'pod-state-noimage.json'),
+  },
+  {
+    title: 'exec over WebSocket with half the right to it',
+    file: '403-ws-exec-get-without-create',
+    prepare: pod,
+    deny: [{ verb: 'create', resource: 'pods/exec' }],
+  },
+  {
+    title: 'port-forward over WebSocket with half the right to it',
+    file: '403-ws-portforward-get-without-create',
+    prepare: pod,
+    deny: [{ verb: 'create', resource: 'pods/portforward' }],
   },
 ];
 

@@ -1,4 +1,5 @@
-import { type ClientRequest, request as httpsRequest, type IncomingMessage } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createStore } from '../../../src/playground/store';
 import { createWatchLog } from '../../../src/playground/watch-log';

@@ -88,7 +88,13 @@ describe('header blocks', () => {
   it('come back as they were, block after block', () => {
     const writer = new HeaderWriter();
     const reader = new HeaderReader();
-    for (const headers of [{ streamtype: 'error', port: '80' }, {}, { a: 'b'.repeat(5000) }, { streamtype: 'data' }]) {
+    const blocks: Headers[] = [
+      { streamtype: 'error', port: '80' },
+      {},
+      { a: 'b'.repeat(5000) },
+      { streamtype: 'data' },
+    ];
+    for (const headers of blocks) {
       expect({ ...reader.read(writer.write(headers)) }).toEqual(headers);
     }
   });
