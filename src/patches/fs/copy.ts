@@ -1,5 +1,6 @@
 import { basename, join, posix } from 'node:path';
 import { ask, attempt, type Call, type Operation } from './call';
+import { systemError } from './errors';
 import { realFs, realPromises } from './originals';
 import { pathText } from './paths';
 import { fetchFile, makePrivateFolder, type Snapshot, takeSnapshot } from './snapshot';
@@ -99,8 +100,11 @@ function* fetchTree(call: Call, to: string, options: CopyOptions): Steps<void> {
     // Without `recursive` Node refuses a folder, and an empty one is enough for that.
     if (!options.recursive) return;
     const { entries } = (yield* ask(gate, 'fs.readdir', { path: target.ask })).result;
-    for (const { name } of entries)
+    for (const { name } of entries) {
+      // What an agent says must not lead out of the temporary folder.
+      if (name === '..' || basename(name) !== name) throw systemError('EINVAL', { syscall: 'cp', path: name });
       yield* fetchTree(at(call, posix.join(target.normal, name)), join(to, name), options);
+    }
   } else {
     yield* fetchFile(call, to);
   }

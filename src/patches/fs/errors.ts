@@ -49,7 +49,7 @@ function withoutFrames(message: string): Error {
 }
 
 interface WireFailureLike extends Error {
-  wire: { code: string; syscall?: string };
+  wire: { code: string; syscall?: string; message?: string };
 }
 
 /** By shape: the class lives on the other side of the import rules, and may come from another bundle. */
@@ -74,7 +74,9 @@ export function failureCode(error: unknown): string | undefined {
 export function toNodeError(error: unknown, failing: Failing): unknown {
   const code = failureCode(error);
   if (code === undefined) return error;
-  if (describeCode(code)) return systemError(code, failing, isWireFailure(error) ? undefined : error);
+  // The agent has a text only where the code alone would puzzle, such as for a FIFO that it does not open.
+  const cause = isWireFailure(error) && error.wire.message === undefined ? undefined : error;
+  if (describeCode(code)) return systemError(code, failing, cause);
   const failed = systemError('EIO', failing, error);
   failed.message = `${failed.message} (mirrord: ${code}: ${(error as Error).message})`;
   failed.stack = `Error: ${failed.message}`;

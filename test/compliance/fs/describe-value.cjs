@@ -35,9 +35,8 @@ function describe(value) {
   if (value instanceof Error) return describeError(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (Buffer.isBuffer(value)) {
-    const whole = value.buffer.byteLength === value.byteLength;
     const digest = createHash('sha1').update(value).digest('hex');
-    return { buffer: value.length, digest, owned: value.length === 0 || whole || value.buffer.byteLength === 8192 };
+    return { buffer: value.length, digest };
   }
   if (value instanceof Date) return { date: value.toISOString() };
   if (typeof value === 'string') {

@@ -91,3 +91,12 @@ it('builds errors with the properties this version has, in its order', () => {
     expect(ours.message).toBe((real as Error).message);
   }
 });
+
+it('has what the agent adds to a code as its cause', async () => {
+  const failure = new WireFailure({ code: 'ENOTSUP', syscall: 'open', message: 'a FIFO could wait forever' });
+  fail(failure);
+  for (const error of await failuresOf(`${POD}/fifo`)) {
+    expect(error.code).toBe('ENOTSUP');
+    expect(error.cause).toBe(failure);
+  }
+});

@@ -65,6 +65,18 @@ describe('a write that the rules give to the pod', () => {
   });
 });
 
+it.each(['..', '../../escaped', '/escaped'])('takes no name from the pod that leads elsewhere: %s', async (name) => {
+  const stat = { ...fs.statSync(here, { bigint: true }) };
+  pod.answer = (method, params) => {
+    if (method === 'fs.readdir') return { result: { entries: [{ name, type: 1, parent: '' }] } };
+    const mode = params.path === `${POD}/tree` ? 0o040755n : 0o100644n;
+    return { result: { stat: { ...stat, mode, size: 1n } }, raw: Buffer.from('x') };
+  };
+  const copying = fs.promises.cp(`${POD}/tree`, join(here, 'copy'), { recursive: true });
+  await expect(copying).rejects.toMatchObject({ code: 'EINVAL', path: name });
+  expect(fs.readdirSync(here)).toEqual([]);
+});
+
 describe('a change on this machine', () => {
   /** A folder of this machine whose files the rules read from the pod. */
   function readHereFromPod(): void {
