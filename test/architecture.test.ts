@@ -173,3 +173,18 @@ describe('words', () => {
     expect(found).toEqual([]);
   });
 });
+
+describe('docs/errors.md', () => {
+  it('lists every code that an error of ours can have', () => {
+    const text = readFileSync(join(root, 'docs/errors.md'), 'utf8');
+    const codes = new Set(
+      files.flatMap((file) => {
+        const source = readFileSync(join(src, file), 'utf8');
+        const made = source.matchAll(/(?:new MirrordError\(\s*|\bcode: )'([A-Z]{2,}(?:_[A-Z]+)+)'/g);
+        return [...made].map(([, code]) => code!);
+      }),
+    );
+    const nodes = [...codes].filter((code) => code.startsWith('ERR_'));
+    expect([...codes].filter((code) => !nodes.includes(code) && !text.includes(`\`${code}\``))).toEqual([]);
+  });
+});
