@@ -113,6 +113,11 @@ export const openAsBlob: Operation<{ type: string }> = {
 async function failOpeningBlob(code: string, path: string): Promise<never> {
   const missing = `${process.execPath}.mirrord-${process.pid}`;
   const { openAsBlob } = realFs as { openAsBlob(path: string): Promise<unknown> };
-  const error = (await openAsBlob(missing).catch((failed: unknown) => failed)) as NodeJS.ErrnoException;
-  throw error.syscall ? systemError(code, { syscall: error.syscall, path }) : error;
+  try {
+    await openAsBlob(missing);
+  } catch (error) {
+    const { syscall } = error as NodeJS.ErrnoException;
+    throw syscall ? systemError(code, { syscall, path }) : error;
+  }
+  throw systemError(code, { syscall: 'open', path });
 }

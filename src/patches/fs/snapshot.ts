@@ -44,7 +44,7 @@ function discardFolder(folder: string): void {
 
 /** A folder for the user alone, with a name nobody can foresee. */
 export function makePrivateFolder(): { path: string; discard(): void } {
-  const path = realFs.mkdtempSync(join(tmpdir(), 'mirrord-'));
+  const path = realFs.mkdtempSync(join(tmpdir(), 'mirrord-file-'));
   return { path, discard: () => discardFolder(path) };
 }
 

@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => pod.stop());
 
-const copies = () => fs.readdirSync(tmpdir()).filter((name) => name.startsWith('mirrord-'));
+const copies = () => fs.readdirSync(tmpdir()).filter((name) => name.startsWith('mirrord-file-'));
 
 it('leaves no copy behind while the file is open, nor after a failure', async () => {
   const before = copies();
