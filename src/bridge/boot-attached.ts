@@ -26,7 +26,7 @@ export function attachedBoot(session: string, loadDialHandoff: () => Promise<Dia
       token: answer.handoff.token,
       clientName: clientName(),
     });
-    return { link, ready: { ...answer.facts, podEnv: {}, session }, close() {} };
+    return { link, ready: { ...answer.facts, podEnv: {}, session }, async close() {} };
   };
 }
 

@@ -6,8 +6,8 @@ import type { ReadyData } from './messages';
 export interface Booted {
   link: AgentLink;
   ready: Omit<ReadyData, 'relayPort'>;
-  /** Releases what was made beside the link. */
-  close(): void;
+  /** Releases what was made beside the link, at the limit at the latest. */
+  close(limitMs: number): Promise<void>;
 }
 
 export interface BootContext {

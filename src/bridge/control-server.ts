@@ -18,7 +18,11 @@ const MAX_GREETING = 64;
 export interface ControlServer {
   /** Value of MIRRORD_SESSION. */
   readonly session: string;
-  close(): void;
+  /**
+   * Lets nobody in any more and removes the socket. Resolves when those who had attached have gone, or at the limit: the
+   * goodbye of a child that has just ended may still be on its way through.
+   */
+  close(limitMs: number): Promise<void>;
 }
 
 /**
@@ -63,10 +67,18 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
   server.on('error', () => {});
   return {
     session: formatSession({ path: place.path, secret }),
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
+    async close(limitMs) {
+      const gone = new Promise((resolve) => server.close(resolve));
       place.remove();
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([
+        gone,
+        new Promise((resolve) => {
+          timer = setTimeout(resolve, limitMs);
+        }),
+      ]);
+      clearTimeout(timer);
+      for (const socket of sockets) socket.destroy();
     },
   };
 }

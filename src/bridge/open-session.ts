@@ -30,9 +30,9 @@ export async function openSession(
     return {
       link,
       ready: { ...facts, podEnv: pod?.result.env ?? {}, session: control.session },
-      close() {
-        control.close();
+      async close(limitMs) {
         spare.close();
+        await control.close(limitMs);
       },
     };
   } catch (error) {

@@ -83,9 +83,8 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
 
   async function close(limitMs = CLOSE_LIMIT): Promise<void> {
     relay?.close();
-    booted?.close();
     const timer = setTimeout(finish, limitMs);
-    await booted?.link.close().catch(() => {});
+    await Promise.allSettled([booted?.link.close(), booted?.close(limitMs / 2)]);
     clearTimeout(timer);
     finish();
   }

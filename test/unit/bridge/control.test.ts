@@ -20,7 +20,7 @@ beforeAll(async () => {
   agent = await startScriptedAgent();
 });
 afterEach(() => {
-  for (const server of servers.splice(0)) server.close();
+  for (const server of servers.splice(0)) void server.close(0);
 });
 afterAll(() => agent.close());
 
@@ -66,7 +66,7 @@ describe('the control socket', () => {
 
   it('goes away with its folder when it is closed', async () => {
     const server = await startServer();
-    server.close();
+    await server.close(0);
     expect(existsSync(dirname(parseSession(server.session).path))).toBe(false);
   });
 
@@ -102,6 +102,27 @@ describe('the control socket', () => {
     await expect.poll(() => agent.sessions()).toBe(before - 1);
   });
 
+  it('lets a goodbye through that is on its way when it is closed', async () => {
+    const server = await startServer();
+    const { transport } = await attachToOwner(parseSession(server.session));
+    const link = await connectTunnel({ dial: async () => transport, token: TOKEN, clientName: 'child' });
+    const before = agent.sessions();
+    const closed = link.close();
+    await server.close(2_000);
+    await closed;
+    await expect.poll(() => agent.sessions()).toBe(before - 1);
+  });
+
+  it('is closed at the limit although somebody is attached', async () => {
+    const server = await startServer();
+    const { transport } = await attachToOwner(parseSession(server.session));
+    const gone = new Promise((resolve) => transport.once('close', resolve).resume());
+    const started = performance.now();
+    await server.close(100);
+    await gone;
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
   it('keeps a spare connection after somebody attached', async () => {
     const { session } = await startServer();
     const first = await attachToOwner(parseSession(session));
@@ -133,7 +154,7 @@ it('processes that attach at once are given a transport each', async () => {
 describe('a process that attaches', () => {
   it('learns that the owner is gone', async () => {
     const server = await startServer();
-    server.close();
+    await server.close(0);
     await expect(attachToOwner(parseSession(server.session))).rejects.toMatchObject({
       code: 'ATTACH_FAILED',
       hint: expect.stringContaining('MIRRORD_SESSION'),
