@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -8,14 +9,24 @@ import { WireFailure } from '../../../src/protocol/session-types';
 import { POD, type Pod, startPod } from './pod';
 
 const CHUNK = 16 * 1024 * 1024;
+const outer = process.env.TMPDIR;
+let temporary: string;
 let pod: Pod;
 beforeEach(() => {
+  // Of this test alone: others make copies at the same time.
+  temporary = fs.mkdtempSync(join(tmpdir(), 'copies-'));
+  process.env.TMPDIR = temporary;
   pod = startPod();
   pod.write('a.txt', '0123456789');
 });
-afterEach(() => pod.stop());
+afterEach(() => {
+  pod.stop();
+  if (outer === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = outer;
+  fs.rmSync(temporary, { recursive: true });
+});
 
-const copies = () => fs.readdirSync(tmpdir()).filter((name) => name.startsWith('mirrord-file-'));
+const copies = () => fs.readdirSync(temporary);
 
 it('leaves no copy behind while the file is open, nor after a failure', async () => {
   const before = copies();
