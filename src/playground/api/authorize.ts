@@ -108,6 +108,12 @@ export function forbiddenUpgrade(attributes: Attributes): StatusError {
   return new StatusError(403, 'Forbidden', message, forbiddenDetails(attributes));
 }
 
+/** The 403 for a path that is no resource, such as discovery, to someone without a token. */
+export function forbiddenPath(method: string, path: string): StatusError {
+  const message = `forbidden: User "${ANONYMOUS}" cannot ${method.toLowerCase()} path "${path}"`;
+  return new StatusError(403, 'Forbidden', message, {});
+}
+
 function forbiddenDetails({ name, group, resource }: Attributes): Record<string, unknown> {
   return { ...(name ? { name } : {}), ...(group ? { group } : {}), kind: resource };
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { findResource, RESOURCES, REVIEWS, type Resource } from '../resources';
 import { notFound } from '../status';
 import { StatusError } from '../status-error';
-import { ANONYMOUS, forbidden } from './authorize';
+import { ANONYMOUS, forbidden, forbiddenPath } from './authorize';
 import type { ApiContext, ResourceCall } from './context';
 import { handleCreate } from './create';
 import { handleDelete, handleDeleteCollection } from './delete';
@@ -45,6 +45,7 @@ export async function dispatch(
     if (serveNonResource(context, request, response, url)) return;
   }
   const route = routeResource(request.method ?? 'GET', url);
+  if (isAnonymous && !route.info.resource) throw forbiddenPath(request.method ?? 'GET', url.pathname);
   if (isAnonymous) throw forbidden(attributesOf(route.info, route.verb ?? 'get'), ANONYMOUS);
   if (!route.resource) {
     if (!isKnownVersion(route.info)) return sendText(response, 404, '404 page not found\n');

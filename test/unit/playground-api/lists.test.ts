@@ -199,3 +199,20 @@ describe('an age', () => {
     expect(humanDuration(seconds * 1000)).toBe(expected);
   });
 });
+
+describe('without a token', () => {
+  it.each([
+    ['/healthz', 200],
+    ['/readyz', 200],
+    ['/livez', 200],
+    ['/version', 200],
+    ['/api', 403],
+    ['/apis', 403],
+    ['/openapi/v3', 403],
+    ['/api/v1/nodes', 403],
+  ])('%s answers %i', async (path, status) => {
+    const answer = await cluster.call('GET', path, { token: null });
+    expect(answer.status).toBe(status);
+    if (status === 403) expect(answer.json.message).toContain('User "system:anonymous" cannot ');
+  });
+});
