@@ -5,7 +5,7 @@ import { here, output, preload } from './world.mjs';
 
 const rounds = Number(process.env.BENCH_ROUNDS);
 const hello = here('hello.cjs');
-const attached = { ...process.env };
+const { MIRRORD_DISABLE: _, ...attached } = process.env;
 const plain = { ...process.env };
 for (const name of Object.keys(plain)) if (name === 'NODE_OPTIONS' || name.startsWith('MIRRORD_')) delete plain[name];
 

@@ -8,13 +8,17 @@ export async function run({ json, rounds = '7', kubeconfig }) {
     const settings = Object.fromEntries(
       Object.entries(world.env).filter(([name]) => name === 'KUBECONFIG' || name.startsWith('MIRRORD_')),
     );
-    const exec = (args, extra) =>
-      output(process.execPath, [cli, 'exec', '--', process.execPath, ...args], { ...world.env, ...extra });
+    const exec = (command, extra) =>
+      output(process.execPath, [cli, 'exec', '--', ...command], { ...world.env, ...extra });
+    // The process that starts the others is dormant itself: it would hand its session to each of them.
     const start = JSON.parse(
-      await exec([here('attached.mjs')], { BENCH_ROUNDS: rounds, BENCH_SETTINGS: JSON.stringify(settings) }),
+      await exec(['env', 'MIRRORD_DISABLE=1', process.execPath, here('attached.mjs')], {
+        BENCH_ROUNDS: rounds,
+        BENCH_SETTINGS: JSON.stringify(settings),
+      }),
     );
     const pod = await world.cluster.podOf(world.namespace, 'bench-target');
-    const tunnel = JSON.parse(await exec([here('client.cjs')], {}));
+    const tunnel = JSON.parse(await exec([process.execPath, here('client.cjs')], {}));
     const direct = JSON.parse(await world.cluster.run(world.namespace, pod.metadata.name, ['node', '/app/client.cjs']));
     const report = { node: process.version, start, tunnel, direct };
     if (!json) print(report);
