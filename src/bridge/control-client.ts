@@ -3,7 +3,7 @@ import { MirrordError } from '../errors';
 import type { Transport } from '../tunnel/transport';
 import { dialSocket } from '../tunnel/transports/socket';
 import { MAX_LINE, readLine, writeLine } from './control-line';
-import type { ControlAnswer } from './control-messages';
+import type { ControlAnswer, ControlGreeting } from './control-messages';
 import type { SessionAddress } from './session-token';
 
 /** The owner is on the same host: what takes longer than this does not come. */
@@ -21,7 +21,8 @@ export async function attachToOwner({ path, secret }: SessionAddress, signal?: A
   try {
     socket = (await dialSocket({ path }, { connectTimeoutMs: ANSWER_LIMIT })(signal)) as Socket;
     socket.on('error', () => {});
-    writeLine(socket, { version: 1, secret });
+    const greeting: ControlGreeting = { version: 1, secret, pid: process.pid };
+    writeLine(socket, greeting);
     const answer = await readLine<ControlAnswer>(socket, MAX_LINE, ANSWER_LIMIT);
     return { answer, transport: socket };
   } catch (cause) {

@@ -5,6 +5,8 @@ import type { SessionFacts } from './messages';
 export interface ControlGreeting {
   version: 1;
   secret: string;
+  /** Process id: when that process is killed, the owner says goodbye to the agent for it. */
+  pid: number;
 }
 
 /** First line of the owner. */

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { MirrordError } from '../errors';
 import { MAX_GREETING_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
+import { passOnWithFarewell } from './farewell';
+import { passOn } from './pass-on';
 import { formatSession, sameSecret } from './session-token';
 import type { SpareTransport } from './spare-transport';
-import { spliceSockets } from './splice-sockets';
 
 /** Longest path of a Unix socket that every system takes, with some room: 104 bytes on macOS. */
 const MAX_SOCKET_PATH = 100;
@@ -39,7 +40,9 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
     const line = await readLine<ControlGreeting>(socket, MAX_GREETING_LINE, GREETING_LIMIT);
     if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
     writeLine(socket, answer);
-    spliceSockets(socket, await spare.take());
+    const transport = await spare.take();
+    passOnWithFarewell(socket, transport, Number(line.pid));
+    passOn(transport, socket);
   }
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {

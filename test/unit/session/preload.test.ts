@@ -123,6 +123,16 @@ describe('child processes and threads', () => {
     await expect.poll(() => readText(out), { timeout: 10_000 }).toMatch(/^aaaa/);
   });
 
+  it('that are killed are said goodbye for', async () => {
+    const before = await agent.sessions();
+    const target = script('killed.cjs', `process.send('up'); setInterval(() => {}, 1000)`);
+    const body = `const child = require('child_process').fork(${JSON.stringify(target)});
+      child.once('message', () => child.kill('SIGKILL'));
+      child.once('exit', () => setTimeout(() => {}, 700));`;
+    await preload([script('killer.cjs', body)]);
+    await expect.poll(() => agent.sessions()).toBe(before);
+  });
+
   it('worker threads join as well', async () => {
     const target = script('thread.cjs', child);
     const body = `new (require('worker_threads').Worker)(${JSON.stringify(target)})`;

@@ -1,12 +1,7 @@
 import type { Duplex } from 'node:stream';
 
-/** Joins two transports: bytes with back-pressure and half-close both ways; the end of one by force is the end of both. */
-export function spliceSockets(one: Duplex, other: Duplex): void {
-  pass(one, other);
-  pass(other, one);
-}
-
-function pass(from: Duplex, to: Duplex): void {
+/** Passes bytes on with back-pressure, and the end; what ends by force ends the other side too. */
+export function passOn(from: Duplex, to: Duplex): void {
   from.on('error', () => {});
   from.on('close', () => {
     if (!from.readableEnded) return void to.destroy();

@@ -1,0 +1,97 @@
+import type { Duplex } from 'node:stream';
+import { FrameType, HEADER_BYTES, makeFrame, readU32 } from '../protocol/frame';
+import { encodeGoaway, GoawayCode } from '../protocol/goaway';
+
+/** How often, and for how long, a process whose connection has ended is asked whether it lives, in milliseconds. */
+const ASK_EVERY = 50;
+const ASK_FOR = 1_000;
+
+/**
+ * Passes on what an attached process sends, and says goodbye in its place when it was killed. Without that the agent would
+ * keep its connections in the pod open for the grace time of a lost link, for somebody who cannot come back.
+ *
+ * Only the headers of frames are looked at: a goodbye has to stand between two of them.
+ */
+export function passOnWithFarewell(from: Duplex, to: Duplex, pid: number): void {
+  const frames = new FrameBorders();
+  from.on('data', (chunk: Buffer) => {
+    frames.pass(chunk);
+    if (to.writable && !to.write(chunk)) {
+      from.pause();
+      to.once('drain', () => from.resume());
+    }
+  });
+  from.on('error', () => {});
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    if (frames.lastType === FrameType.GOAWAY || !frames.atBorder) return leave(to);
+    whenDead(pid, (dead) => {
+      if (dead && to.writable) to.write(goodbye());
+      leave(to);
+    });
+  };
+  // Only its own half ends when the process does; what the agent still sends has nobody left.
+  from.once('end', end);
+  from.once('close', end);
+  if (from.destroyed) to.destroy();
+}
+
+function leave(to: Duplex): void {
+  if (to.destroyed) return;
+  to.resume();
+  to.end(() => to.destroy());
+}
+
+function goodbye(): Buffer {
+  const payload = encodeGoaway({ code: GoawayCode.NORMAL, lastStream: 0, text: 'the process was killed' });
+  return Buffer.concat(makeFrame(FrameType.GOAWAY, 0, 0, payload).buffers);
+}
+
+/** The system closes the connections of a killed process some moments before the process is gone. */
+function whenDead(pid: number, done: (dead: boolean) => void, waited = 0): void {
+  if (!isAlive(pid)) done(true);
+  else if (waited >= ASK_FOR) done(false);
+  else setTimeout(() => whenDead(pid, done, waited + ASK_EVERY), ASK_EVERY);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Follows a stream of frames from header to header. */
+class FrameBorders {
+  lastType = 0;
+  private header = Buffer.alloc(HEADER_BYTES);
+  private headerLength = 0;
+  private payloadLeft = 0;
+
+  /** Whether everything up to here is complete frames. */
+  get atBorder(): boolean {
+    return this.headerLength === 0 && this.payloadLeft === 0;
+  }
+
+  pass(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.payloadLeft > 0) {
+        const step = Math.min(this.payloadLeft, chunk.length - at);
+        this.payloadLeft -= step;
+        at += step;
+        continue;
+      }
+      const step = Math.min(HEADER_BYTES - this.headerLength, chunk.length - at);
+      chunk.copy(this.header, this.headerLength, at, at + step);
+      this.headerLength += step;
+      at += step;
+      if (this.headerLength < HEADER_BYTES) continue;
+      this.headerLength = 0;
+      this.lastType = this.header.readUInt8(1);
+      this.payloadLeft = readU32(this.header, 8);
+    }
+  }
+}
