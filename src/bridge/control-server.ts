@@ -68,11 +68,14 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
     });
   }
   server.on('error', () => {});
+  // A worker that crashes has no time for close().
+  process.once('exit', place.remove);
   return {
     session: formatSession({ path: place.path, secret }),
     async close(limitMs) {
       const gone = new Promise((resolve) => server.close(resolve));
       place.remove();
+      process.off('exit', place.remove);
       let timer: NodeJS.Timeout | undefined;
       await Promise.race([
         gone,
