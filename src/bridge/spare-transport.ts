@@ -29,10 +29,16 @@ export class SpareTransport {
     );
   }
 
+  /** There is another agent: what was prepared leads to the one before. */
+  renew(): void {
+    const { spare } = this;
+    this.spare = undefined;
+    void spare?.then((transport) => transport?.destroy());
+  }
+
   close(): void {
     this.closed = true;
-    void this.spare?.then((transport) => transport?.destroy());
-    this.spare = undefined;
+    this.renew();
   }
 
   /** The agent closes a connection that stays silent; there is no other one then until somebody attaches. */
