@@ -41,6 +41,7 @@ export async function openWorld({ kubeconfig }) {
     configMap('bench-code', {
       'server.cjs': readFileSync(here('server.cjs'), 'utf8'),
       'client.cjs': readFileSync(here('client.cjs'), 'utf8'),
+      'link-client.cjs': readFileSync(here('link-client.cjs'), 'utf8'),
     }),
     configMap('bench-data', { '4k.txt': 'x'.repeat(4096) }),
     ...['bench-server', 'bench-target', 'bench-cold'].map(deployment),

@@ -51,6 +51,8 @@ export const MAX_WAITING_PONGS = 16;
 /** Silence after which a PING is sent, and what the answer may take before the transport counts as lost. */
 export const PING_AFTER = 5_000;
 export const PING_LIMIT = 10_000;
+/** The same right after the machine has slept, when the transport is most likely dead. */
+export const WAKE_LIMIT = 2_000;
 /** How often a round trip is measured while data flows. */
 export const ROUND_TRIP_AGE = 250;
 /** How long a lost session can be resumed. */

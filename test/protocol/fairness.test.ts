@@ -248,6 +248,23 @@ describe('a call', () => {
     expect((await call).result).toBe('late');
   });
 
+  it('that is made while the link is down waits for it, and no longer than its own time limit', async () => {
+    const world = new World();
+    world.agent.onCall(async () => ({ result: 'here' }));
+    world.cut();
+    const short = world.client.call('m', {}, { timeoutMs: 500 });
+    const long = world.client.call('m', {}, { timeoutMs: 5_000 });
+    short.catch(() => {});
+    world.clock.advance(499);
+    await settle();
+    expect(world.client.stats.calls).toBe(2);
+    world.clock.advance(1);
+    await expect(short).rejects.toMatchObject({ code: 'CALL_TIMEOUT' });
+    world.connect();
+    await world.drain();
+    expect((await long).result).toBe('here');
+  });
+
   it('that no handler serves is told so', async () => {
     const world = new World();
     const call = world.client.call('m', {});
