@@ -3,6 +3,11 @@ import { attachedBoot, type WithoutOwner } from './boot-attached';
 import type { StartInput } from './messages';
 import { serveBridge } from './serve';
 
+const withoutOwner: WithoutOwner = {
+  dialHandoff: async () => (await import('../kube/dial-handoff')).dialHandoff,
+  bringUpAgent: async () => (await import('./bring-up')).bringUpAgent,
+};
+
 /** Entry of the worker's bundle. What only an owner needs is loaded by owners only: an attached process has to be quick. */
 serveBridge((start) => (start.role === 'owner' ? lazyOwner(start) : attachedBoot(start.session, withoutOwner)));
 
@@ -12,8 +17,3 @@ function lazyOwner({ overrides, expectsChildren }: Extract<StartInput, { role: '
     return ownerBoot(overrides, expectsChildren)(context);
   };
 }
-
-const withoutOwner: WithoutOwner = {
-  dialHandoff: async () => (await import('../kube/dial-handoff')).dialHandoff,
-  bringUpAgent: async () => (await import('./bring-up')).bringUpAgent,
-};
