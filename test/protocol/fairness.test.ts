@@ -203,7 +203,7 @@ describe('a stream', () => {
   it('grows its window while it is used up within two round trips, up to 4 MiB', async () => {
     const { world, streams } = await saturated(1);
     streams[0]!.onData = (chunk) => streams[0]!.consumed(chunk.byteLength);
-    for (let n = 0; n < 60; n += 1) {
+    for (let n = 0; n < 150; n += 1) {
       world.capacity = 1e9;
       world.clock.advance(5);
       world.deliver('toClient', 1e9);
