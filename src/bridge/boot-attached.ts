@@ -10,6 +10,7 @@ import { clientName } from './client-name';
 import { type Attachment, attachToOwner } from './control-client';
 import { LastingLink } from './lasting-link';
 import { parseSession, type SessionAddress } from './session-token';
+import { untilGone } from './until-gone';
 
 /** Local steps and one round trip to the agent. */
 const START_LIMIT_MS = 30_000;
@@ -92,7 +93,7 @@ function redial(address: SessionAddress, handoff: AgentHandoff, { dialHandoff }:
     } catch (error) {
       if (!isMirrordError(error) || error.code !== 'ATTACH_FAILED') throw error;
     }
-    direct = (await dialHandoff())(handoff);
+    direct = untilGone((await dialHandoff())(handoff));
     return direct(signal);
   };
 }

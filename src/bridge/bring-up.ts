@@ -6,6 +6,7 @@ import type { AgentLink } from '../protocol/session-types';
 import { connectTunnel } from '../tunnel/tunnel';
 import { clientName } from './client-name';
 import { Reaper } from './reaper';
+import { untilGone } from './until-gone';
 
 export interface RunningAgent {
   handle: AgentHandle;
@@ -59,7 +60,7 @@ async function connect(handle: AgentHandle, { progress, signal }: BringUpOptions
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
   const { token } = handle.handoff;
   const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: handle.dial, token, clientName: clientName() }),
+    connectTunnel({ dial: untilGone(handle.dial), token, clientName: clientName() }),
   );
   if (!signal.aborted) return link;
   await link.close();
