@@ -23,7 +23,7 @@ export interface TunnelOptions {
   clientName: string;
   /** For dialling and HELLO together, in milliseconds. Default 10 s. */
   connectTimeoutMs?: number;
-  /** How long to try to resume after the transport was lost, in milliseconds. Default 60 s. */
+  /** How long to try to resume after the transport was lost, in milliseconds. Default: as long as the agent keeps the session. */
   graceMs?: number;
   /** `detail` is why it was lost or ended. */
   onState?: (state: LinkState, detail: Error | undefined) => void;
@@ -171,7 +171,7 @@ export class Tunnel implements AgentLink {
   /** Never rejects: a link that cannot be resumed ends with the reason. */
   async #resume(cause: Error | undefined): Promise<void> {
     this.#tell('lost', cause);
-    const { graceMs = GRACE, connectTimeoutMs = 10_000, dial } = this.#options;
+    const { graceMs = this.agent.grace ?? GRACE, connectTimeoutMs = 10_000, dial } = this.#options;
     const connection = this.#connection;
     const { setTimer } = this.#clock;
     const { signal } = this.#ended;

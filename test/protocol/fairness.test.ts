@@ -205,10 +205,10 @@ describe('a stream', () => {
     streams[0]!.onData = (chunk) => streams[0]!.consumed(chunk.byteLength);
     for (let n = 0; n < 150; n += 1) {
       world.capacity = 1e9;
-      world.clock.advance(5);
+      world.clock.advance(2);
       world.deliver('toClient', 1e9);
       await settle();
-      world.clock.advance(5);
+      world.clock.advance(2);
       world.deliver('toAgent', 1e9);
       await settle();
     }

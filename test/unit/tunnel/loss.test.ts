@@ -307,3 +307,39 @@ describe('a link that does not come up', () => {
     expect(acceptor.sessions).toBe(1);
   });
 });
+
+describe('the grace time', () => {
+  it('is what the agent says, so that both ends give a session up at the same time', async () => {
+    const clock = new TestClock();
+    const { now, setTimer } = clock;
+    const acceptor = new SessionAcceptor({
+      verifyToken: () => true,
+      hello: () => ({ agentVersion: '1' }),
+      now,
+      setTimer,
+      graceMs: 7_000,
+      onSession() {},
+    });
+    const transports: Duplex[] = [];
+    const dial = async () => {
+      if (transports.length > 0) throw new Error('nobody there');
+      const [near, far] = memoryPair();
+      transports.push(near);
+      acceptor.accept(far);
+      return near;
+    };
+    const link = await connectTunnel({ dial, token: 't', clientName: 'one', clock });
+    expect(link.agent.grace).toBe(7_000);
+    transports[0]!.destroy();
+    await turns();
+    for (let n = 0; n < 13; n += 1) {
+      clock.advance(500);
+      await turns(3);
+    }
+    expect([link.state, acceptor.sessions]).toEqual(['lost', 1]);
+    clock.advance(1_000);
+    await turns();
+    expect((await link.closed)!.message).toContain('within 7 s');
+    expect(acceptor.sessions).toBe(0);
+  });
+});
