@@ -33,6 +33,13 @@ say(`seed ${seed}`);
 const random = createRandom(seed);
 const world = await openWorld();
 const apps = new Apps({ world, random, say, settings: { lanes: 6, maxBytes: 8 << 20 } });
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    for (const { child } of apps.slots) child.kill('SIGKILL');
+    await world.close();
+    process.exit(1);
+  });
+}
 let deeds = {};
 try {
   await apps.start(Number(values.apps));

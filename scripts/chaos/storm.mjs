@@ -64,7 +64,7 @@ export async function storm({ world, apps, random, until, say, without = [] }) {
       const killed = await world.killAgent(which);
       if (killed === undefined) return void apps.agentKills.pop();
       apps.agentKills.push(Date.now());
-      say(`the agent's ${which} is killed (process ${killed})`);
+      say(`the agent's ${which} is killed${killed ? ` (process ${killed})` : ''}`);
       const started = Date.now();
       await apps.recovered(RECOVERY_LIMIT_MS);
       say(`all apps have an agent again after ${Date.now() - started} ms`);
