@@ -3,10 +3,17 @@ import { parseArgs } from 'node:util';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false }, rounds: { type: 'string' }, kubeconfig: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    kubeconfig: { type: 'string' },
+    /** Of `link`: only tests whose title holds this text; numbers of idle streams. */
+    only: { type: 'string' },
+    idle: { type: 'string' },
+  },
 });
 
-const benches = { start: () => import('./start.mjs') };
+const benches = { start: () => import('./start.mjs'), link: () => import('./link.mjs') };
 const [name = ''] = positionals;
 if (!Object.hasOwn(benches, name)) {
   console.error(`unknown benchmark "${name}": give one of ${Object.keys(benches).join(', ')}`);

@@ -34,6 +34,13 @@ export async function openWorld({ kubeconfig }) {
     output(process.execPath, [cli, 'playground', ...args], { ...process.env, MIRRORD_PLAYGROUND_DIR: folder });
   if (own) await playground('start', '--detach', '--kubeconfig', file);
 
+  // A benchmark that is given up leaves no cluster behind.
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      const stopped = own ? playground('stop').catch(() => {}) : Promise.resolve();
+      stopped.finally(() => process.exit(1));
+    });
+  }
   const namespace = 'default';
   const cluster = openCluster(file);
   const image = process.env.MIRRORD_E2E_NODE_IMAGE ?? 'playground/node:1';
@@ -41,6 +48,7 @@ export async function openWorld({ kubeconfig }) {
     configMap('bench-code', {
       'server.cjs': readFileSync(here('server.cjs'), 'utf8'),
       'client.cjs': readFileSync(here('client.cjs'), 'utf8'),
+      'link-client.cjs': readFileSync(here('link-client.cjs'), 'utf8'),
     }),
     configMap('bench-data', { '4k.txt': 'x'.repeat(4096) }),
     ...['bench-server', 'bench-target', 'bench-cold'].map(deployment),

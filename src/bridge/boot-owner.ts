@@ -1,12 +1,9 @@
 import { loadConfig } from '../config/load-config';
-import type { ConfigOverrides } from '../config/types';
-import { retryWhileStarting, startAgent } from '../kube/start-agent';
-import type { AgentHandle } from '../kube/types';
-import type { AgentLink } from '../protocol/session-types';
-import { connectTunnel } from '../tunnel/tunnel';
+import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import type { Boot, BootContext } from './boot';
-import { clientName } from './client-name';
+import { bringUpAgent } from './bring-up';
 import { openSession } from './open-session';
+import { Reaper } from './reaper';
 
 /** What a start may take beyond the agent's own limit: reading, finding the target, the first round trips. */
 const BESIDE_AGENT_MS = 30_000;
@@ -20,24 +17,20 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
       onFailure: config.onFailure,
     });
     for (const text of warnings) context.progress({ type: 'warn', step: 'config', text });
-    const handle = await startAgent(config, context.progress, context.signal);
+    const { progress, signal } = context;
+    const reaper = new Reaper();
+    const agent = await bringUpAgent(config, { progress, signal, reaper });
     try {
-      const link = await connect(handle, context);
-      return await openSession(config, handle, link, { progress: context.progress, expectsChildren });
+      return await openSession(config, agent, { progress, expectsChildren, reaper, renew: renewal(config) });
     } catch (error) {
-      await handle.abandon();
+      await agent.handle.abandon();
       throw error;
     }
   };
 }
 
-async function connect(handle: AgentHandle, { progress, signal }: BootContext): Promise<AgentLink> {
-  progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
-  const { token } = handle.handoff;
-  const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: handle.dial, token, clientName: clientName() }),
-  );
-  if (!signal.aborted) return link;
-  await link.close();
-  throw signal.reason;
+/** The steps of a start that nobody waits for are not shown; its outcome is. */
+function renewal(config: ResolvedConfig) {
+  const progress: BootContext['progress'] = () => {};
+  return (signal: AbortSignal) => bringUpAgent(config, { progress, signal });
 }

@@ -1,3 +1,4 @@
+import type { ResolvedConfig } from '../config/types';
 import type { AgentHandoff } from '../kube/types';
 import type { SessionFacts } from './messages';
 
@@ -16,4 +17,6 @@ export interface ControlAnswer {
   /** All the attached process needs when the owner is gone. */
   handoff: AgentHandoff;
   facts: SessionFacts;
+  /** With what a process starts an agent when there is neither an owner nor an agent any more. Free of values for variables. */
+  restart?: ResolvedConfig;
 }

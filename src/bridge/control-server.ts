@@ -20,6 +20,8 @@ const MAX_GREETING = 64;
 export interface ControlServer {
   /** Value of MIRRORD_SESSION. */
   readonly session: string;
+  /** What is left of it when this process is killed; undefined where nothing is. */
+  readonly folder: string | undefined;
   /**
    * Lets nobody in any more and removes the socket. Resolves when those who had attached have gone, or at the limit: the
    * goodbye of a child that has just ended may still be on its way through.
@@ -31,7 +33,7 @@ export interface ControlServer {
  * The socket through which child processes join the session: they say the secret, get what they need to know, and from then
  * on the connection is a transport to the agent, piped on undecoded.
  */
-export async function startControlServer(answer: ControlAnswer, spare: SpareTransport): Promise<ControlServer> {
+export async function startControlServer(answer: () => ControlAnswer, spare: SpareTransport): Promise<ControlServer> {
   const secret = randomBytes(32).toString('hex');
   const place = choosePlace();
   const sockets = new Set<Socket>();
@@ -41,7 +43,7 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
   async function greet(socket: Socket): Promise<void> {
     const line = await readLine<ControlGreeting>(socket, MAX_GREETING_LINE, GREETING_LIMIT);
     if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
-    writeLine(socket, answer);
+    writeLine(socket, answer());
     const transport = await spare.take();
     const { pid, name } = line;
     passOnWithFarewell(socket, transport, { pid: Number(pid), isBack: presence.enter(`${pid} ${name}`, socket) });
@@ -75,6 +77,7 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
   process.once('exit', place.remove);
   return {
     session: formatSession({ path: place.path, secret }),
+    folder: place.folder,
     async close(limitMs) {
       const gone = new Promise((resolve) => server.close(resolve));
       place.remove();

@@ -18,6 +18,7 @@ export function defaultAgent(env: NodeJS.ProcessEnv): AgentConfig {
     startupTimeout: 60,
     communicationTimeout: 30,
     idleTimeout: defaultIdleTimeout(env),
+    grace: 60,
     ttl: 1,
     deadline: 86_400,
     privileged: false,

@@ -20,6 +20,7 @@ const VARIABLES: Record<string, string> = {
   MIRRORD_AGENT_STARTUP_TIMEOUT: 'agent.startup_timeout',
   MIRRORD_AGENT_COMMUNICATION_TIMEOUT: 'agent.communication_timeout',
   MIRRORD_AGENT_IDLE_TIMEOUT: 'agent.idle_timeout',
+  MIRRORD_AGENT_GRACE: 'agent.grace',
   MIRRORD_AGENT_TTL: 'agent.ttl',
   MIRRORD_AGENT_DEADLINE: 'agent.deadline',
   MIRRORD_AGENT_PRIVILEGED: 'agent.privileged',

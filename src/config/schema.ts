@@ -82,6 +82,7 @@ const agent: Section = {
     startup_timeout: setting(integer(1, 3600, 'seconds')),
     communication_timeout: setting(integer(1, 3600, 'seconds')),
     idle_timeout: setting(integer(0, 86_400, 'seconds')),
+    grace: setting(integer(1, 3600, 'seconds')),
     ttl: setting(integer(0, 65_535, 'seconds')),
     deadline: setting(integer(60, 604_800, 'seconds')),
     privileged: setting(boolean),

@@ -31,6 +31,8 @@ export interface AgentConfig {
   communicationTimeout: number;
   /** Seconds the agent stays after its last session has gone. Default 60, 0 when CI is set. */
   idleTimeout: number;
+  /** Seconds a session whose link is lost can be resumed. Default 60. */
+  grace: number;
   /** Seconds the finished Job stays. Default 1. */
   ttl: number;
   /** Seconds after which Kubernetes ends the Job in any case. Default 86,400. */

@@ -103,7 +103,7 @@ function buildContainer(config: AgentConfig, target: ChosenTarget | undefined, p
       [TOKEN_VARIABLE]: plan.token,
       MIRRORD_AGENT_IDLE_TIMEOUT: String(config.idleTimeout),
       MIRRORD_AGENT_COMMUNICATION_TIMEOUT: String(config.communicationTimeout),
-      MIRRORD_AGENT_GRACE: '60',
+      MIRRORD_AGENT_GRACE: String(config.grace),
       MIRRORD_AGENT_LOG_LEVEL: config.logLevel,
     }).map(([name, value]) => ({ name, value })),
     resources: config.resources,

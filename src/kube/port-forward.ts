@@ -107,18 +107,13 @@ export class PortForwardTransport extends Duplex {
       callback(this.#lossOf('it is closed'));
       return;
     }
-    const bytes = buffers.length === 1 ? buffers[0]! : Buffer.concat(buffers, total);
     const done = (error?: Error | null) => callback(error ? this.#lossOf(error.message) : null);
-    for (let start = 0; start < bytes.length; start += MAX_MESSAGE) {
-      const part = bytes.subarray(start, start + MAX_MESSAGE);
-      const message = Buffer.allocUnsafe(part.length + 1);
-      message[0] = DATA;
-      message.set(part, 1);
-      const last = start + MAX_MESSAGE >= bytes.length;
+    const messages = toMessages(buffers, total);
+    for (const [index, message] of messages.entries()) {
       // The last one's callback says that the kernel has taken it all: that is the back-pressure.
-      this.#socket.send(message, { binary: true }, last ? done : undefined);
+      this.#socket.send(message, { binary: true }, index === messages.length - 1 ? done : undefined);
     }
-    if (bytes.length === 0) done();
+    if (messages.length === 0) done();
   }
 
   override _final(callback: (error?: Error | null) => void): void {
@@ -143,4 +138,28 @@ export class PortForwardTransport extends Duplex {
     this.#socket.terminate();
     callback(error);
   }
+}
+
+/** Messages of the data channel: each byte is copied once, from where it is to behind the channel number. */
+function toMessages(buffers: readonly Uint8Array[], total: number): Buffer[] {
+  const messages: Buffer[] = [];
+  let left = total;
+  let message = Buffer.alloc(0);
+  let filled = 0;
+  for (const buffer of buffers) {
+    for (let taken = 0; taken < buffer.length; ) {
+      if (filled === message.length) {
+        message = Buffer.allocUnsafe(Math.min(left, MAX_MESSAGE) + 1);
+        message[0] = DATA;
+        filled = 1;
+        messages.push(message);
+      }
+      const part = buffer.subarray(taken, taken + message.length - filled);
+      message.set(part, filled);
+      filled += part.length;
+      taken += part.length;
+      left -= part.length;
+    }
+  }
+  return messages;
 }

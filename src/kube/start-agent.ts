@@ -20,7 +20,7 @@ const DEAD = new Set(['AGENT_FAILED', 'AGENT_IMAGE_PULL', 'AGENT_REJECTED', 'AGE
  *
  * @throws MirrordError CLUSTER_*, KUBE*, FORBIDDEN, TARGET_*, CONTAINER_NOT_FOUND, AGENT_*; then no Job of this call is left
  */
-export const startAgent: StartAgent = async (config, progress, signal) => {
+export const startAgent: StartAgent = async (config, progress, signal, guard) => {
   const cluster = await step(progress, 'cluster', 'Reading the kubeconfig', async () => {
     const opened = await openCluster(config);
     return [opened, `Cluster ${opened.server.host} (context ${opened.contextName})`];
@@ -29,6 +29,14 @@ export const startAgent: StartAgent = async (config, progress, signal) => {
     const namespace = config.namespace ?? cluster.namespace;
     const target = await chooseTarget(cluster, config, namespace, progress, signal);
     const plan = planAgent(config.agent, target, config.agent.namespace ?? namespace);
+    const { kubeconfig, context, acceptInvalidCertificates } = config;
+    const { jobName, startId } = plan;
+    guard?.({
+      access: { kubeconfig, context, acceptInvalidCertificates },
+      namespace: plan.namespace,
+      jobName,
+      startId,
+    });
     return await step(progress, 'agent', 'Starting the agent', () => bringUp(cluster, config, plan, target, signal));
   } catch (error) {
     cluster.close();
@@ -112,6 +120,7 @@ function createHandle(
       if (created) await deleteJob(cluster, plan, job.metadata.uid).catch(() => {});
       cluster.close();
     },
+    release: () => cluster.close(),
   };
 }
 

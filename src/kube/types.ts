@@ -60,7 +60,24 @@ export interface AgentHandle {
   startup: AgentStart;
   /** For a start that fails after this point: deletes the Job if this call created it. Never rejects. */
   abandon(): Promise<void>;
+  /** Closes what is kept open to the API server. A later dial still works. */
+  release(): void;
 }
 
-export type StartAgent = (config: ResolvedConfig, progress: Progress, signal?: AbortSignal) => Promise<AgentHandle>;
+/** A Job that is about to be created, for whoever deletes it should this process be killed meanwhile. Free of secrets. */
+export interface GuardedJob {
+  access: { kubeconfig: string | undefined; context: string | undefined; acceptInvalidCertificates: boolean };
+  namespace: string;
+  jobName: string;
+  /** Tells the Job of this very start from one that somebody else has made. */
+  startId: string;
+}
+
+export type StartAgent = (
+  config: ResolvedConfig,
+  progress: Progress,
+  signal?: AbortSignal,
+  /** Called before the Job is created. */
+  guard?: (job: GuardedJob) => void,
+) => Promise<AgentHandle>;
 export type DialHandoff = (handoff: AgentHandoff) => Dial;

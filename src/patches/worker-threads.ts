@@ -9,12 +9,12 @@ import type { Patch } from './patch';
 export const workerThreadsPatch: Patch = {
   name: 'worker_threads',
   install({ children }) {
-    const { Worker } = workerThreads;
+    const { Worker, SHARE_ENV } = workerThreads;
     const proxy = new Proxy(Worker, {
       construct(target, args: unknown[], newTarget) {
         const [filename, options, ...rest] = args;
         const env = (options as { env?: unknown } | undefined)?.env ?? process.env;
-        // SHARE_ENV is a symbol: the thread lives with the environment, and the options, of this one.
+        if (env === SHARE_ENV) return constructSharing(target, args, newTarget);
         if (typeof env !== 'object') return Reflect.construct(target, args, newTarget);
         const inherited = inheritInto(children, copyEnvironment({ ...env }));
         return Reflect.construct(target, [filename, { ...(options as object), env: inherited }, ...rest], newTarget);
@@ -31,3 +31,19 @@ export const workerThreadsPatch: Patch = {
     };
   },
 };
+
+/**
+ * The environment is this thread's own, which has what it takes to join; but it is read for NODE_OPTIONS only where `execArgv`
+ * is given, so the one that a thread gets by default is given.
+ */
+function constructSharing(target: typeof workerThreads.Worker, args: unknown[], newTarget: Function): object {
+  const [filename, options, ...rest] = args as [unknown, { execArgv?: string[] }];
+  if (options.execArgv !== undefined) return Reflect.construct(target, args, newTarget);
+  try {
+    return Reflect.construct(target, [filename, { ...options, execArgv: process.execArgv }, ...rest], newTarget);
+  } catch (error) {
+    // Flags of a whole process are inherited in silence and refused when they are given.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
+    return Reflect.construct(target, args, newTarget);
+  }
+}

@@ -88,7 +88,7 @@ export class SessionAcceptor {
   #agentHello(session: string, received: number, peer: ClientHello): AgentHello {
     const own = ownHello();
     const features = settleFeatures(own.features, peer.features);
-    return { ...own, features, session, received, ...this.#options.hello() };
+    return { ...own, features, session, received, grace: this.#options.graceMs ?? GRACE, ...this.#options.hello() };
   }
 
   /** HELLO goes first, so that the client can name both versions. */

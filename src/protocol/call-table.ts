@@ -33,6 +33,8 @@ interface Call {
   stream?: LinkStream;
   /** When something of the answer last arrived. */
   progress: number;
+  /** Made while there was no transport: its time runs from then on, whether the link comes back or not. */
+  waitsForLink: boolean;
   resolve(answer: RawAnswer): void;
   reject(error: unknown): void;
   release(): void;
@@ -76,6 +78,7 @@ export class CallTable {
         parts,
         id: 0,
         progress: this.#clock.now(),
+        waitsForLink: this.#attachedAt === undefined,
         resolve,
         reject,
         release: () => signal?.removeEventListener('abort', abort),
@@ -87,7 +90,7 @@ export class CallTable {
     });
   }
 
-  /** The time limit of a call counts only while there is a transport: without one the session has a limit of its own. */
+  /** For a call that was sent, time counts only while there is a transport: without one the session has a limit of its own. */
   setAttached(attached: boolean): void {
     this.#attachedAt = attached ? this.#clock.now() : undefined;
   }
@@ -130,7 +133,9 @@ export class CallTable {
     let cancel = () => {};
     const arm = (ms: number) => {
       cancel = this.#clock.setTimer(ms, () => {
-        const since = Math.max(call.progress, this.#attachedAt ?? this.#clock.now());
+        const since = call.waitsForLink
+          ? call.progress
+          : Math.max(call.progress, this.#attachedAt ?? this.#clock.now());
         const left = since + timeoutMs - this.#clock.now();
         if (left > 0) arm(Math.max(left, SHORTEST_TIMER));
         else this.#giveUp(call, timeoutError(call.method, timeoutMs));

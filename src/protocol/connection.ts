@@ -9,6 +9,7 @@ import { decodeGoaway, encodeGoaway, type Goaway, GoawayCode, ProtocolError } fr
 import { MAX_STREAMS } from './limits';
 import { Mux, type OpenHandler, type Role } from './mux';
 import { Outbox, type Write } from './outbox';
+import { Pace } from './pace';
 import { ReceiptCounter } from './replay';
 import { RoundTrip } from './round-trip';
 import type { CallHandler } from './rpc';
@@ -33,6 +34,7 @@ export type EventHandler = (name: string, data: unknown, raw: Uint8Array) => voi
  */
 export class Connection {
   readonly #options: ConnectionOptions;
+  readonly #pace = new Pace();
   readonly #outbox: Outbox;
   readonly #roundTrip: RoundTrip;
   readonly #receipts: ReceiptCounter;
@@ -55,10 +57,19 @@ export class Connection {
     this.#lastReceived = now();
     this.#outbox = new Outbox({
       receipt: () => this.#receipts.tell(),
+      pace: this.#pace,
+      onData: () => this.#roundTrip.refresh(),
       onRoom: () => this.#pump(),
       onOverflow: (error) => queueMicrotask(() => this.#fail(error)),
     });
-    this.#roundTrip = new RoundTrip(now, (payload) => this.#outbox.sendUrgent(FrameType.PING, payload));
+    this.#roundTrip = new RoundTrip(
+      now,
+      (payload) => this.#outbox.sendUrgent(FrameType.PING, payload),
+      () => {
+        this.#pace.adjust(this.#roundTrip.isInflated);
+        this.#outbox.resumeData();
+      },
+    );
     this.#receipts = new ReceiptCounter(setTimer, () => this.#outbox.requestAck());
     this.#windows = new SessionWindows(budget);
     this.#mux = new Mux({
@@ -114,6 +125,7 @@ export class Connection {
     this.#lastReceived = this.#options.now();
     this.#attached = true;
     this.#calls.setAttached(true);
+    this.#pace.reset();
     this.#outbox.attach(write, peerReceived);
     this.#roundTrip.refresh();
     this.#attachedHandler(true);

@@ -25,6 +25,8 @@ export interface ClientHello extends Hello {
 export interface AgentHello extends Hello {
   session: string;
   agentVersion: string;
+  /** Milliseconds a lost session is kept. */
+  grace?: number;
 }
 
 /** Fields that are the same in every HELLO of this version. */
@@ -56,7 +58,12 @@ export function decodeClientHello(frame: Frame): ClientHello {
 /** @throws ProtocolError when it is no HELLO, or a field is not what it must be */
 export function decodeAgentHello(frame: Frame): AgentHello {
   const fields = helloFields(frame);
-  return { ...commonFields(fields), session: text(fields, 'session'), agentVersion: text(fields, 'agentVersion') };
+  return {
+    ...commonFields(fields),
+    session: text(fields, 'session'),
+    agentVersion: text(fields, 'agentVersion'),
+    ...(fields.grace !== undefined && { grace: count(fields, 'grace') }),
+  };
 }
 
 function helloFields(frame: Frame): Record<string, unknown> {

@@ -29,7 +29,7 @@ export const SESSION_WINDOW_SUM = 32 * 1024 * 1024;
 export const TOTAL_WINDOW_SUM = 128 * 1024 * 1024;
 
 /** When the count of received frames is told to the sender, whichever comes first. */
-export const ACK_BYTES = 256 * 1024;
+export const ACK_BYTES = 64 * 1024;
 export const ACK_FRAMES = 64;
 export const ACK_DELAY = 100;
 /** Control frames kept for a resume: at the first number new calls wait, at the second the session is given up. */
@@ -37,6 +37,12 @@ export const REPLAY_CONTROL_BYTES = 1024 * 1024;
 export const REPLAY_CONTROL_LIMIT = 16 * 1024 * 1024;
 /** DATA kept for a resume, beyond which none is sent until some is acknowledged: a peer cannot make us keep more. */
 export const REPLAY_DATA_BYTES = 32 * 1024 * 1024;
+/**
+ * DATA of all streams that may be on its way unacknowledged: to begin with, and the least it is held to when round trips grow.
+ * With less than the floor, a machine whose processors are all busy moves half as much: its round trips grow without any queue.
+ */
+export const PACE_START = 2 * 1024 * 1024;
+export const PACE_FLOOR = 1024 * 1024;
 /** Credit of one stream beyond this is a peer that counts wrongly. */
 export const MAX_CREDIT = 2 ** 31;
 
@@ -51,8 +57,10 @@ export const MAX_WAITING_PONGS = 16;
 /** Silence after which a PING is sent, and what the answer may take before the transport counts as lost. */
 export const PING_AFTER = 5_000;
 export const PING_LIMIT = 10_000;
+/** The same right after the machine has slept, when the transport is most likely dead. */
+export const WAKE_LIMIT = 2_000;
 /** How often a round trip is measured while data flows. */
-export const ROUND_TRIP_AGE = 250;
+export const ROUND_TRIP_AGE = 100;
 /** How long a lost session can be resumed. */
 export const GRACE = 60_000;
 /** From the first byte of a transport to a whole HELLO. */

@@ -8,6 +8,7 @@ import {
   REPLAY_DATA_BYTES,
   WRITE_BATCH,
 } from './limits';
+import type { Pace } from './pace';
 import { ReplayBuffer } from './replay';
 
 /** Hands buffers to the transport; false = it is full, wait for `writable()`. */
@@ -22,6 +23,9 @@ export interface DataSource {
 export interface OutboxOptions {
   /** Payload of an ACK, made at the moment it is sent. */
   receipt: () => Uint8Array;
+  pace: Pace;
+  /** DATA is being sent. */
+  onData: () => void;
   /** Control frames were acknowledged: there is room for calls and opens again. */
   onRoom: () => void;
   /** More control frames are kept than a peer that behaves can cause. */
@@ -129,8 +133,13 @@ export class Outbox {
     const hadRoom = this.hasRoom;
     this.#replay.acknowledge(count);
     this.#cursor = Math.max(this.#cursor, count);
-    if (this.#sources.length > 0) this.#schedule();
+    this.resumeData();
     if (!hadRoom && this.hasRoom) this.#options.onRoom();
+  }
+
+  /** The pace allows more than before. */
+  resumeData(): void {
+    if (this.#sources.length > 0) this.#schedule();
   }
 
   /** The last frame of a session: written whatever waits, because nothing will follow. */
@@ -210,7 +219,9 @@ export class Outbox {
   }
 
   #takeData(): OutboundFrame | undefined {
-    if (this.#replay.dataBytes >= REPLAY_DATA_BYTES) return undefined;
+    if (this.#sources.length === 0 || this.#replay.dataBytes >= REPLAY_DATA_BYTES) return undefined;
+    if (!this.#options.pace.hasRoom(this.#replay.dataBytes)) return undefined;
+    this.#options.onData();
     for (let source = this.#sources.shift(); source; source = this.#sources.shift()) {
       const frame = source.takeFrame();
       if (source.sendable) this.#sources.push(source);

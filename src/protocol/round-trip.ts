@@ -6,6 +6,7 @@ import type { Now } from './timer';
 export class RoundTrip {
   readonly #now: Now;
   readonly #send: (payload: Uint8Array) => void;
+  readonly #onMeasured: () => void;
   readonly #waiting = new Map<
     number,
     { sent: number; resolve?: (ms: number) => void; reject?: (error: Error) => void }
@@ -15,9 +16,10 @@ export class RoundTrip {
   #latest: number | undefined;
   #lastSent = Number.NEGATIVE_INFINITY;
 
-  constructor(now: Now, send: (payload: Uint8Array) => void) {
+  constructor(now: Now, send: (payload: Uint8Array) => void, onMeasured: () => void = () => {}) {
     this.#now = now;
     this.#send = send;
+    this.#onMeasured = onMeasured;
   }
 
   /** Milliseconds; undefined before the first answer. */
@@ -56,6 +58,7 @@ export class RoundTrip {
     this.#waiting.delete(key);
     this.#latest = this.#now() - ping.sent;
     this.#minimum = Math.min(this.#minimum, this.#latest);
+    this.#onMeasured();
     ping.resolve?.(this.#latest);
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 
 export interface BundlePaths {
-  /** The worker's bundle. */
+  /** What the worker thread runs first: it loads the worker's bundle. */
   worker: string;
   /** The preload, as child processes are told it. */
   register: string;
@@ -9,5 +9,5 @@ export interface BundlePaths {
 
 /** @param dist folder of the bundle that asks */
 export function bundlePaths(dist: string): BundlePaths {
-  return { worker: join(dist, 'bridge-worker.cjs'), register: join(dist, '..', 'register.cjs') };
+  return { worker: join(dist, 'worker-loader.cjs'), register: join(dist, '..', 'register.cjs') };
 }

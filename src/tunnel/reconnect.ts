@@ -5,12 +5,14 @@ const FIRST_DELAY = 50;
 const LONGEST_DELAY = 5_000;
 
 export interface ReconnectOptions<T> extends Clock {
-  attempt: (limitMs: number) => Promise<T>;
+  attempt: (limitMs: number, signal: AbortSignal) => Promise<T>;
   /** How long to go on, in milliseconds. */
   graceMs: number;
   /** The most one attempt may take. */
   attemptMs: number;
   signal: AbortSignal;
+  /** Is given a function that drops what is under way and tries anew at once: the machine has just woken up. */
+  onHurry: (hurry: () => void) => void;
 }
 
 /**
@@ -23,23 +25,30 @@ export async function reconnect<T>({
   graceMs,
   attemptMs,
   signal,
+  onHurry,
   now,
   setTimer,
 }: ReconnectOptions<T>): Promise<T> {
   const deadline = now() + graceMs;
   for (let delay = FIRST_DELAY; ; delay = Math.min(delay * 2, LONGEST_DELAY)) {
+    const hurry = new AbortController();
+    onHurry(() => hurry.abort(new Error('the machine has slept')));
+    const either = AbortSignal.any([signal, hurry.signal]);
     try {
-      return await attempt(Math.max(1, Math.min(attemptMs, deadline - now())));
+      return await attempt(Math.max(1, Math.min(attemptMs, deadline - now())), either);
     } catch (error) {
       if (error instanceof SessionError || now() >= deadline) throw error;
     }
     signal.throwIfAborted();
-    await pause(Math.min(delay, Math.max(1, deadline - now())), { setTimer, signal });
+    await pause(Math.min(delay, Math.max(1, deadline - now())), { setTimer, signal: either }).catch(() => {});
+    signal.throwIfAborted();
+    if (hurry.signal.aborted) delay = FIRST_DELAY / 2;
   }
 }
 
 function pause(ms: number, { setTimer, signal }: Pick<Clock, 'setTimer'> & { signal: AbortSignal }): Promise<void> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const abort = () => {
       cancel();
       reject(signal.reason);

@@ -4,13 +4,13 @@ import { closeSoon, wireDuplex } from '../protocol/duplex-wire';
 import { GoawayCode } from '../protocol/goaway';
 import { type AgentHello, type ClientHello, ownHello } from '../protocol/hello';
 import { keepAlive } from '../protocol/keepalive';
-import { CLOSE_LIMIT, GRACE } from '../protocol/limits';
+import { CLOSE_LIMIT, GRACE, WAKE_LIMIT } from '../protocol/limits';
 import { SessionError } from '../protocol/session-error';
 import type { AgentLink, CallAnswer, CallOptions, MuxStream } from '../protocol/session-types';
-import type { Clock } from '../protocol/timer';
 import { VERSION } from '../version';
+import { watchForGaps } from './gap-watch';
 import { dialAndGreet, type Greeting } from './greet';
-import { realClock } from './real-clock';
+import { type LinkClock, realClock } from './real-clock';
 import { reconnect } from './reconnect';
 import type { Dial, Transport } from './transport';
 
@@ -23,12 +23,12 @@ export interface TunnelOptions {
   clientName: string;
   /** For dialling and HELLO together, in milliseconds. Default 10 s. */
   connectTimeoutMs?: number;
-  /** How long to try to resume after the transport was lost, in milliseconds. Default 60 s. */
+  /** How long to try to resume after the transport was lost, in milliseconds. Default: as long as the agent keeps the session. */
   graceMs?: number;
   /** `detail` is why it was lost or ended. */
   onState?: (state: LinkState, detail: Error | undefined) => void;
   /** Time, for tests. */
-  clock?: Clock;
+  clock?: LinkClock;
 }
 
 /**
@@ -56,23 +56,26 @@ export class Tunnel implements AgentLink {
   readonly agent: AgentHello;
   readonly closed: Promise<Error | undefined>;
   readonly #options: TunnelOptions;
-  readonly #clock: Clock;
+  readonly #clock: LinkClock;
   readonly #hello: ClientHello;
   readonly #connection: Connection;
   readonly #ended = new AbortController();
   #state: LinkState = 'up';
   #transport: Transport | undefined;
   #leaveTransport: () => void = () => {};
+  #hurry: () => void = () => {};
   #closing = false;
 
-  constructor(options: TunnelOptions, clock: Clock, hello: ClientHello, greeting: Greeting) {
+  constructor(options: TunnelOptions, clock: LinkClock, hello: ClientHello, greeting: Greeting) {
     this.#options = options;
     this.#clock = clock;
     this.#hello = { ...hello, session: greeting.agent.session };
     this.agent = greeting.agent;
     this.#connection = new Connection({ role: 'client', ...clock, peerWindow: greeting.agent.window });
+    const stopWatching = watchForGaps({ ...clock, onGap: (ms) => this.#wakeUp(ms) });
     this.closed = new Promise((resolve) => {
       this.#connection.onClose((reason) => {
+        stopWatching();
         const told = this.#closing
           ? undefined
           : (reason ?? new SessionError('LINK_LOST', 'the agent ended the session'));
@@ -150,10 +153,25 @@ export class Tunnel implements AgentLink {
     if (connection.closed) this.#leaveTransport();
   }
 
+  /** The process did not run for a while: the transport is very likely dead, and waiting to find out would take 15 s. */
+  #wakeUp(sleptMs: number): void {
+    this.#hurry();
+    const transport = this.#transport;
+    if (!transport) return;
+    const { now, setTimer } = this.#clock;
+    const asked = now();
+    void this.#connection.ping().catch(() => {});
+    setTimer(WAKE_LIMIT, () => {
+      if (transport !== this.#transport || this.#connection.lastReceived >= asked) return;
+      const text = `the agent did not answer within ${WAKE_LIMIT / 1000} s after this process had not run for ${Math.round(sleptMs / 1000)} s`;
+      transport.destroy(new SessionError('LINK_LOST', text));
+    });
+  }
+
   /** Never rejects: a link that cannot be resumed ends with the reason. */
   async #resume(cause: Error | undefined): Promise<void> {
     this.#tell('lost', cause);
-    const { graceMs = GRACE, connectTimeoutMs = 10_000, dial } = this.#options;
+    const { graceMs = this.agent.grace ?? GRACE, connectTimeoutMs = 10_000, dial } = this.#options;
     const connection = this.#connection;
     const { setTimer } = this.#clock;
     const { signal } = this.#ended;
@@ -163,7 +181,10 @@ export class Tunnel implements AgentLink {
         graceMs,
         attemptMs: connectTimeoutMs,
         signal,
-        attempt: (limitMs) => {
+        onHurry: (hurry) => {
+          this.#hurry = hurry;
+        },
+        attempt: (limitMs, signal) => {
           const hello = { ...this.#hello, received: connection.received };
           return dialAndGreet({ dial, hello, limitMs, setTimer, signal });
         },
@@ -172,6 +193,7 @@ export class Tunnel implements AgentLink {
         greeting.transport.destroy();
         throw new SessionError('LINK_LOST', 'the agent has another idea of what was sent than this end');
       }
+      this.#hurry = () => {};
       this.#attach(greeting);
       this.#tell('resumed', undefined);
     } catch (error) {

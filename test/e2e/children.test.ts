@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agentJobs } from '../support/cluster';
-import { preload, runForJson } from '../support/spawn-app';
+import { preload, root, runForJson } from '../support/spawn-app';
 import { createWorld, fixturePath, type World } from './world';
 
 let world: World;
@@ -25,6 +28,45 @@ it('attaches child processes to the session of their parent, whatever way they w
     'spawn with an environment of its own': { ...expected, variable: 'own' },
     worker: expected,
   });
+});
+
+/** A copy of what is installed, in a folder whose name has a space and a quote. */
+function installWithSpace(): { folder: string; root: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'with "space" '));
+  const installed = join(folder, 'node_modules', 'mirrord');
+  for (const name of ['dist', 'register.cjs', 'package.json']) {
+    cpSync(join(root, name), join(installed, name), { recursive: true });
+  }
+  return { folder, root: installed };
+}
+
+describe('every further way to start a child', () => {
+  const place = { folder: '', root: '' };
+  beforeAll(() => void Object.assign(place, installWithSpace()));
+  afterAll(() => rmSync(place.folder, { recursive: true, force: true }));
+
+  const parents: Record<string, () => { args: string[]; env: Record<string, string> }> = {
+    '-r': () => ({ args: ['-r', preload], env: {} }),
+    NODE_OPTIONS: () => ({ args: [], env: { NODE_OPTIONS: `--require="${preload}"` } }),
+    '-r from a folder with a space': () => ({ args: ['-r', join(place.root, 'register.cjs')], env: {} }),
+    startSession: () => ({ args: [], env: { API_SESSION: join(place.root, 'dist', 'index.cjs') } }),
+  };
+
+  it.each(Object.keys(parents))(
+    'attaches it to a parent that was started with %s',
+    async (way) => {
+      const { args, env } = parents[way]!();
+      const seen = await runForJson<Record<string, unknown>>({
+        args: [...args, fixturePath('every-child.cjs')],
+        env: { ...world.env, ...env },
+        limitMs: 90_000,
+      });
+      const expected = { hostname: world.pod, variable: 'from a Secret', caller: world.podIP };
+      expect(Object.keys(seen)).toHaveLength(10);
+      expect(seen).toEqual(Object.fromEntries(Object.keys(seen).map((name) => [name, expected])));
+    },
+    120_000,
+  );
 });
 
 it('starts one agent for the whole process tree', async () => {

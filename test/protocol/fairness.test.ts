@@ -203,12 +203,12 @@ describe('a stream', () => {
   it('grows its window while it is used up within two round trips, up to 4 MiB', async () => {
     const { world, streams } = await saturated(1);
     streams[0]!.onData = (chunk) => streams[0]!.consumed(chunk.byteLength);
-    for (let n = 0; n < 60; n += 1) {
+    for (let n = 0; n < 150; n += 1) {
       world.capacity = 1e9;
-      world.clock.advance(5);
+      world.clock.advance(2);
       world.deliver('toClient', 1e9);
       await settle();
-      world.clock.advance(5);
+      world.clock.advance(2);
       world.deliver('toAgent', 1e9);
       await settle();
     }
@@ -246,6 +246,23 @@ describe('a call', () => {
     world.connect();
     await world.drain();
     expect((await call).result).toBe('late');
+  });
+
+  it('that is made while the link is down waits for it, and no longer than its own time limit', async () => {
+    const world = new World();
+    world.agent.onCall(async () => ({ result: 'here' }));
+    world.cut();
+    const short = world.client.call('m', {}, { timeoutMs: 500 });
+    const long = world.client.call('m', {}, { timeoutMs: 5_000 });
+    short.catch(() => {});
+    world.clock.advance(499);
+    await settle();
+    expect(world.client.stats.calls).toBe(2);
+    world.clock.advance(1);
+    await expect(short).rejects.toMatchObject({ code: 'CALL_TIMEOUT' });
+    world.connect();
+    await world.drain();
+    expect((await long).result).toBe('here');
   });
 
   it('that no handler serves is told so', async () => {

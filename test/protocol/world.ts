@@ -18,7 +18,10 @@ export const settle = () => new Promise<void>((resolve) => setImmediate(resolve)
 export class TestClock implements Clock {
   time = 1_000;
   #timers: { at: number; run: () => void }[] = [];
+  /** What the machine has slept: the time of day goes on, all else stands still. */
+  slept = 0;
   now = () => this.time;
+  wall = () => this.time + this.slept;
   setTimer = (ms: number, run: () => void) => {
     const timer = { at: this.time + ms, run };
     this.#timers.push(timer);

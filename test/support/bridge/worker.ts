@@ -11,7 +11,10 @@ import { TOKEN } from './token';
 
 serveBridge((start) => {
   if (start.role === 'attached') {
-    return attachedBoot(start.session, async () => (handoff) => dialSocket({ port: handoff.port }));
+    return attachedBoot(start.session, {
+      dialHandoff: async () => (handoff) => dialSocket({ port: handoff.port }),
+      bringUpAgent: async () => () => Promise.reject(new Error('not part of these tests')),
+    });
   }
   return async ({ env, progress, onConfig }) => {
     if (env.TEST_LOAD_FAIL) throw new Error('scripted failure of the configuration');
@@ -31,7 +34,7 @@ serveBridge((start) => {
       token: TOKEN,
       target: undefined,
     };
-    return openSession({ feature: featureOf(env) }, { handoff, dial }, link, { progress });
+    return openSession({ feature: featureOf(env) }, { handle: { handoff, dial }, link }, { progress });
   };
 });
 

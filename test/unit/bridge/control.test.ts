@@ -41,7 +41,7 @@ async function startServer(): Promise<ControlServer> {
     return dial(signal);
   });
   const facts = { target: undefined, info, feature: featureOf({}) };
-  const server = await startControlServer({ handoff, facts }, spare);
+  const server = await startControlServer(() => ({ handoff, facts }), spare);
   servers.push(server);
   return server;
 }

@@ -105,6 +105,83 @@ describe('a link that is lost', () => {
     expect(attached).toEqual([true, false, true]);
   });
 
+  it('is asked at once when the machine wakes up, and resumed when there is no answer', async () => {
+    const { options, transports, clock, states } = await world();
+    await connectTunnel(options);
+    await turns();
+    transports[0]!.pause();
+    transports[0]!.pause = () => transports[0]!;
+    transports[0]!.removeAllListeners('data');
+    transports[0]!.on('data', () => {});
+    // A minute during which not even the monotonic clock went on.
+    clock.slept += 60_000;
+    clock.advance(1_000);
+    await turns();
+    clock.advance(1_999);
+    await turns();
+    expect(states).toEqual(['up']);
+    clock.advance(1);
+    await turns();
+    expect(states).toEqual(['up', 'lost', 'resumed']);
+  });
+
+  it('is left alone after a sleep when its transport still answers', async () => {
+    const { options, clock, states, state } = await world();
+    await connectTunnel(options);
+    clock.slept += 60_000;
+    for (let n = 0; n < 10; n += 1) {
+      clock.advance(1_000);
+      await turns();
+    }
+    expect([states, state.dials]).toEqual([['up'], 1]);
+  });
+
+  it('is dialled anew at once when the machine wakes up during a pause or a dial that hangs', async () => {
+    const { options, transports, clock, states, state } = await world();
+    let hanging = 0;
+    const dial = (signal?: AbortSignal) => {
+      if (state.dials === 0 || states.includes('ended')) return options.dial();
+      hanging += 1;
+      return state.deaf
+        ? new Promise<never>((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+        : options.dial();
+    };
+    await connectTunnel({ ...options, dial });
+    await turns();
+    state.deaf = true;
+    transports[0]!.destroy();
+    await turns();
+    expect([states, hanging]).toEqual([['up', 'lost'], 1]);
+    state.deaf = false;
+    clock.slept += 30_000;
+    clock.advance(1_000);
+    await turns();
+    expect([states, hanging]).toEqual([['up', 'lost', 'resumed'], 2]);
+  });
+
+  it('keeps new connects waiting until it is back', async () => {
+    const { options, transports, clock, state } = await world();
+    const link = await connectTunnel(options);
+    await turns();
+    state.reachable = false;
+    transports[0]!.destroy();
+    await turns();
+    let opened = false;
+    const opening = link.open(TCP).then(() => {
+      opened = true;
+    });
+    const limited = link.open(TCP, AbortSignal.abort(new Error('the app gave up')));
+    await expect(limited).rejects.toThrow('the app gave up');
+    clock.advance(3_000);
+    await turns();
+    expect(opened).toBe(false);
+    state.reachable = true;
+    clock.advance(5_000);
+    await turns();
+    await opening;
+    expect(opened).toBe(true);
+  });
+
   it('stays up for hours of nothing', async () => {
     const { options, clock, states, state } = await world();
     const link = await connectTunnel(options);
@@ -228,5 +305,41 @@ describe('a link that does not come up', () => {
       code: 'AGENT_BUSY',
     });
     expect(acceptor.sessions).toBe(1);
+  });
+});
+
+describe('the grace time', () => {
+  it('is what the agent says, so that both ends give a session up at the same time', async () => {
+    const clock = new TestClock();
+    const { now, setTimer } = clock;
+    const acceptor = new SessionAcceptor({
+      verifyToken: () => true,
+      hello: () => ({ agentVersion: '1' }),
+      now,
+      setTimer,
+      graceMs: 7_000,
+      onSession() {},
+    });
+    const transports: Duplex[] = [];
+    const dial = async () => {
+      if (transports.length > 0) throw new Error('nobody there');
+      const [near, far] = memoryPair();
+      transports.push(near);
+      acceptor.accept(far);
+      return near;
+    };
+    const link = await connectTunnel({ dial, token: 't', clientName: 'one', clock });
+    expect(link.agent.grace).toBe(7_000);
+    transports[0]!.destroy();
+    await turns();
+    for (let n = 0; n < 13; n += 1) {
+      clock.advance(500);
+      await turns(3);
+    }
+    expect([link.state, acceptor.sessions]).toEqual(['lost', 1]);
+    clock.advance(1_000);
+    await turns();
+    expect((await link.closed)!.message).toContain('within 7 s');
+    expect(acceptor.sessions).toBe(0);
   });
 });

@@ -1,0 +1,89 @@
+// The weather: one thing after the other until the time is over, by the seed.
+import { setTimeout as delay } from 'node:timers/promises';
+
+const WEIGHTS = {
+  cut: 55,
+  cutLater: 30,
+  delay: 4,
+  throttle: 4,
+  refuse: 4,
+  hole: 1.5,
+  stop: 1,
+  killApp: 0.7,
+  killAgent: 0.4,
+};
+/** An outage stays below the limit of a call, 30 s, with the time it takes to be noticed. */
+const LONG_HOLE_MS = 17_000;
+const RECOVERY_LIMIT_MS = 60_000;
+
+/** Answers how often each thing was done. */
+export async function storm({ world, apps, random, until, say, without = [] }) {
+  const weights = Object.fromEntries(Object.entries(WEIGHTS).filter(([name]) => !without.includes(name)));
+  const counts = Object.fromEntries(Object.keys(WEIGHTS).map((name) => [name, 0]));
+  const { proxy } = world;
+  let cuts = 0;
+  proxy.on('message', ({ cut }) => (cuts += cut));
+  const send = (message) => proxy.send(message);
+  const weatherFor = async (weather, ms) => {
+    send({ weather });
+    await delay(ms);
+    send({ weather: {} });
+  };
+
+  const deeds = {
+    cut: () => send({ cutAfter: 0 }),
+    // In the middle of a frame, a record or a message, wherever that many bytes end.
+    cutLater: () => send({ cutAfter: random.integer(1, 300_000) }),
+    delay: () => weatherFor({ delayMs: random.between(2, 120) }, random.between(200, 1500)),
+    throttle: () => weatherFor({ bytesPerSecond: random.between(2e5, 8e6) }, random.between(300, 2000)),
+    refuse: () => {
+      send({ cutAfter: 0 });
+      return weatherFor({ refuse: true }, random.between(50, 1500));
+    },
+    hole: async () => {
+      const ms = random.next() < 0.2 ? LONG_HOLE_MS : random.between(300, 4000);
+      say(`nothing passes for ${Math.round(ms)} ms`);
+      await weatherFor({ hole: true }, ms);
+    },
+    stop: async () => {
+      const ms = random.next() < 0.2 ? LONG_HOLE_MS : random.between(300, 4000);
+      say(`the proxy is stopped for ${Math.round(ms)} ms`);
+      proxy.kill('SIGSTOP');
+      await delay(ms);
+      proxy.kill('SIGCONT');
+    },
+    killApp: async () => {
+      const { index, again } = await apps.kill();
+      say(`app ${index} is killed`);
+      await again();
+    },
+    killAgent: async () => {
+      const which = random.next() < 0.5 ? 'worker' : 'supervisor';
+      // Taken before: what fails while the command is on its way has failed because of it.
+      apps.agentKills.push(Date.now());
+      const killed = await world.killAgent(which);
+      if (killed === undefined) return void apps.agentKills.pop();
+      apps.agentKills.push(Date.now());
+      say(`the agent's ${which} is killed${killed ? ` (process ${killed})` : ''}`);
+      const started = Date.now();
+      await apps.recovered(RECOVERY_LIMIT_MS);
+      say(`all apps have an agent again after ${Date.now() - started} ms`);
+    },
+  };
+
+  let lastReport = Date.now();
+  while (Date.now() < until()) {
+    await delay(random.between(40, 260));
+    const deed = random.pick(weights);
+    counts[deed] += 1;
+    await deeds[deed]();
+    if (Date.now() - lastReport > 10_000) {
+      lastReport = Date.now();
+      say(
+        `${cuts} connections cut, ${apps.totals.transfers} transfers, ${Math.round(apps.totals.bytes / 1e6)} MB, ${apps.totals.calls} calls`,
+      );
+    }
+  }
+  send({ weather: {} });
+  return { ...counts, connectionsCut: cuts };
+}

@@ -1,0 +1,68 @@
+import type { ResolvedConfig } from '../config/types';
+import { isMirrordError } from '../errors';
+import { retryWhileStarting, startAgent } from '../kube/start-agent';
+import type { AgentHandle, Progress } from '../kube/types';
+import type { AgentLink } from '../protocol/session-types';
+import { connectTunnel } from '../tunnel/tunnel';
+import { clientName } from './client-name';
+import { Reaper } from './reaper';
+import { untilGone } from './until-gone';
+
+export interface RunningAgent {
+  handle: AgentHandle;
+  link: AgentLink;
+}
+
+export interface BringUpOptions {
+  progress: Progress;
+  signal: AbortSignal;
+  /** Deletes the Job should this process be killed before the session is up. Default: one for this start alone. */
+  reaper?: Reaper;
+}
+
+/** What becomes of a start that joined an agent which was just ending by itself. */
+const WAS_ENDING = new Set(['AGENT_FAILED', 'AGENT_GONE', 'AGENT_UNAUTHORIZED', 'AGENT_BUSY', 'LINK_LOST']);
+const ROUNDS = 3;
+
+/**
+ * Starts or joins the agent of the configured target and makes a session with it. An agent that ends while it is joined is
+ * replaced by a new one.
+ *
+ * @throws MirrordError as `startAgent` and `connectTunnel` do; then nothing of this call is left
+ */
+export async function bringUpAgent(config: ResolvedConfig, options: BringUpOptions): Promise<RunningAgent> {
+  const { progress, signal, reaper = new Reaper() } = options;
+  // While the first answer of the cluster is on its way there is time for it.
+  const preparing = setImmediate(() => reaper.prepare());
+  try {
+    for (let round = 1; ; round++) {
+      const handle = await startAgent(config, progress, signal, (job) => reaper.guard(job));
+      try {
+        return { handle, link: await connect(handle, options) };
+      } catch (error) {
+        await handle.abandon();
+        if (signal.aborted || round === ROUNDS || handle.created || !wasEnding(error)) throw error;
+      }
+    }
+  } finally {
+    clearImmediate(preparing);
+    // It is in use, or gone.
+    reaper.forget();
+    if (!options.reaper) reaper.end();
+  }
+}
+
+function wasEnding(error: unknown): boolean {
+  return isMirrordError(error) && WAS_ENDING.has(error.code);
+}
+
+async function connect(handle: AgentHandle, { progress, signal }: BringUpOptions): Promise<AgentLink> {
+  progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
+  const { token } = handle.handoff;
+  const link = await retryWhileStarting(handle, () =>
+    connectTunnel({ dial: untilGone(handle.dial), token, clientName: clientName() }),
+  );
+  if (!signal.aborted) return link;
+  await link.close();
+  throw signal.reason;
+}

@@ -1,0 +1,62 @@
+import { PassThrough } from 'node:stream';
+import { Exec, KubeConfig, type V1Pod } from '@kubernetes/client-node';
+import { agentJobs, batch, core, eventually, settings } from '../support/cluster';
+
+const config = new KubeConfig();
+config.loadFromFile(settings.kubeconfig);
+
+/** The pods of our agents in that namespace, on their way out or not. */
+export async function agentPods(namespace: string): Promise<V1Pod[]> {
+  const { items } = await core.listNamespacedPod({ namespace, labelSelector: 'app.kubernetes.io/name=mirrord-agent' });
+  return items;
+}
+
+export async function nothingLeft(namespace: string, limitMs: number): Promise<void> {
+  await eventually(
+    'no Job and no pod of an agent to be left',
+    async () => (await agentJobs(namespace)).length === 0 && (await agentPods(namespace)).length === 0,
+    limitMs,
+  );
+}
+
+export async function deleteAgentJob(namespace: string): Promise<void> {
+  for (const { metadata } of await agentJobs(namespace)) {
+    await batch.deleteNamespacedJob({ name: metadata!.name!, namespace, propagationPolicy: 'Background' });
+  }
+}
+
+/** Kills a process of the agent from inside its own pod, which sees all processes of the node. */
+export async function killAgent(namespace: string, which: 'supervisor' | 'worker'): Promise<void> {
+  const pod = (await agentPods(namespace)).find(({ status }) => status?.phase === 'Running');
+  if (!pod) throw new Error('there is no agent that runs');
+  const { args } = pod.spec!.containers[0]!;
+  const id = args![args!.indexOf('--container-id') + 1]!;
+  const stderr = new PassThrough();
+  let text = '';
+  stderr.on('data', (chunk) => (text += chunk));
+  await new Promise<void>((resolve, reject) => {
+    const command = ['node', '-e', KILL, id, which];
+    const name = pod.metadata!.name!;
+    new Exec(config)
+      .exec(namespace, name, 'mirrord-agent', command, null, stderr, null, false, () => resolve())
+      .catch(reject);
+  });
+  if (text.includes('not found')) throw new Error(text);
+}
+
+/** The supervisor has the target's id in its arguments; the worker is its child. */
+const KILL = `
+  const fs = require('fs');
+  const [id, which] = process.argv.slice(1);
+  const all = fs.readdirSync('/proc').filter(Number).flatMap((pid) => {
+    try {
+      const words = fs.readFileSync('/proc/' + pid + '/cmdline', 'utf8').split('\\0');
+      return [{ pid, words, parent: /PPid:\\s+(\\d+)/.exec(fs.readFileSync('/proc/' + pid + '/status', 'utf8'))[1] }];
+    } catch { return []; }
+  });
+  const supervisor = all.find(({ words }) => words.includes('--container-id') && words.includes(id));
+  const worker = all.find(({ words, parent }) => words.includes('--worker') && parent === supervisor?.pid);
+  const found = which === 'worker' ? worker : supervisor;
+  if (!found) throw new Error(which + ' not found');
+  process.kill(Number(found.pid), 'SIGKILL');
+`;
