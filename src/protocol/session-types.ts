@@ -1,4 +1,4 @@
-import type { MethodName, OpenAnswer, OpenRequest, Params, Result, WireError } from './contract';
+import type { IncomingConnection, MethodName, OpenAnswer, OpenRequest, Params, Result, WireError } from './contract';
 
 /** One answer: the CBOR part and, where the method has one, the raw trailer (empty otherwise). */
 export interface CallAnswer<M extends MethodName = MethodName> {
@@ -43,14 +43,17 @@ export interface MuxStream {
 }
 
 /** An incoming OPEN: answer it with accept or refuse. */
-export interface StreamRequest<Q = OpenRequest> {
+export interface StreamRequest<Q = OpenRequest, A = OpenAnswer> {
   readonly id: number;
   readonly metadata: Q;
-  accept(answer: OpenAnswer): MuxStream;
+  accept(answer: A): MuxStream;
   refuse(error: WireError): void;
   /** The opener went away (RESET) before an answer. */
   onAbort: () => void;
 }
+
+/** A connection that the agent hands to the client. */
+export type IncomingRequest = StreamRequest<IncomingConnection, Record<string, never>>;
 
 /** What the client half offers its users (bridge worker): implemented by `tunnel/`. */
 export interface AgentLink {
