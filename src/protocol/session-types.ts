@@ -60,6 +60,9 @@ export interface AgentLink {
   call<M extends MethodName>(method: M, params: Params<M>, options?: CallOptions): Promise<CallAnswer<M>>;
   /** Rejects with a `WireFailure` when the agent refuses, e.g. ECONNREFUSED. */
   open(metadata: OpenRequest, signal?: AbortSignal): Promise<MuxStream>;
+  /** Who takes the connections that the agent hands over. Without one they are refused. */
+  onOpen(handler: (request: IncomingRequest) => void): void;
+  onEvent(handler: (name: string, data: unknown, raw: Uint8Array) => void): void;
   /** Ends the session for good: GOAWAY, then the transport. */
   close(): Promise<void>;
   /** Settles when the session is over: undefined after close(), else the reason. */

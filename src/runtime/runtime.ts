@@ -5,9 +5,10 @@ import type { ReadyData } from '../bridge/messages';
 import { log } from '../log';
 import { installPatches } from '../patches/install-patches';
 import { createFilePolicy } from './files';
+import { createIncomingPolicy } from './incoming';
 import { createChildAccess } from './inherit';
 import { createListenerRegistry } from './listeners';
-import { createOutgoingPolicy } from './outgoing';
+import { createOutgoingPolicy, isInspector } from './outgoing';
 import { createResolverPolicy } from './resolve';
 import type { AgentCalls, PatchContext } from './verdict';
 
@@ -57,6 +58,9 @@ function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): 
     resolver: { ...calls, ...alive, ...resolver, families: info.families },
     children: createChildAccess(ready.session, registerPath),
     listeners,
+    incoming: info.targeted
+      ? createIncomingPolicy({ incoming: feature.network.incoming, isListed: listeners.has, isInspector, bridge })
+      : undefined,
     hostname: feature.hostname && info.targeted ? info.hostname : undefined,
     log,
   };
