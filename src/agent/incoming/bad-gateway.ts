@@ -8,7 +8,9 @@ const LINGER_MS = 2_000;
 export function refusalText({ params }: Subscriber, error: unknown): string {
   const { code, message } = (error ?? {}) as { code?: string; message?: string };
   const why =
-    code === 'ECONNREFUSED' ? 'no process of theirs listens on it now' : (message ?? code ?? 'it could not be handed over');
+    code === 'ECONNREFUSED'
+      ? 'no process of theirs listens on it now'
+      : (message ?? code ?? 'it could not be handed over');
   return `mirrord: this request to port ${params.port} is taken by ${params.owner}, and was not answered: ${why}\n`;
 }
 

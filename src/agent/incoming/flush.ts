@@ -9,10 +9,16 @@ const LIMIT_MS = 5_000;
  */
 export function flushConnections(port: number, log: Log): Promise<void> {
   return new Promise((resolve) => {
-    execFile('ss', ['-K', '-H', '-t', 'state', 'established', `sport = :${port}`], { timeout: LIMIT_MS }, (error, out) => {
-      if (error) log.warn('connections from before could not be closed', { port, reason: error.message.slice(0, 200) });
-      else log.info('connections from before were closed', { port, count: out.split('\n').filter(Boolean).length });
-      resolve();
-    });
+    execFile(
+      'ss',
+      ['-K', '-H', '-t', 'state', 'established', `sport = :${port}`],
+      { timeout: LIMIT_MS },
+      (error, out) => {
+        if (error)
+          log.warn('connections from before could not be closed', { port, reason: error.message.slice(0, 200) });
+        else log.info('connections from before were closed', { port, count: out.split('\n').filter(Boolean).length });
+        resolve();
+      },
+    );
   });
 }

@@ -14,7 +14,8 @@ export function routeRequest(active: Subscriber[], facts: RequestFacts): Route {
   const candidates = active.filter(({ params }) => params.mode === 'steal' && !(probe && params.keepProbes));
   const winner =
     // The one who came first keeps what it has; others with the same filter wait behind it.
-    candidates.findLast(({ matches }) => matches?.test(facts)) ?? candidates.find(({ matches }) => matches === undefined);
+    candidates.findLast(({ matches }) => matches?.test(facts)) ??
+    candidates.find(({ matches }) => matches === undefined);
   return { winner, copies: active.filter(({ params, matches }) => params.mode === 'mirror' && matches?.test(facts)) };
 }
 

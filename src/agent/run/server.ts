@@ -109,7 +109,11 @@ function incomingOptions({ target }: AgentSettings, log: Log) {
   const exemption = { address: OWN_ADDRESS, group };
   if (!target) return { exemption, log, unsupported: 'without a target there is no pod whose traffic could be taken' };
   if (target.hostNetwork) {
-    return { exemption, log, unsupported: 'the pod uses the network of its node: its ports are those of the whole node' };
+    return {
+      exemption,
+      log,
+      unsupported: 'the pod uses the network of its node: its ports are those of the whole node',
+    };
   }
   return { exemption, log };
 }

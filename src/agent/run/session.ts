@@ -14,12 +14,7 @@ export interface SessionContext extends Omit<HandlerContext, 'sources' | 'incomi
 }
 
 /** Ties one client's session to what it may use, and lets go of everything when it ends. */
-export function serveSession(
-  connection: Connection,
-  clientName: string,
-  context: SessionContext,
-  log: Log,
-): void {
+export function serveSession(connection: Connection, clientName: string, context: SessionContext, log: Log): void {
   const sources: OpenSources = new Set();
   const incoming = new SessionIncoming(context.incoming, connection, clientName);
   const handlers = createHandlers({ ...context, sources, incoming });

@@ -26,7 +26,8 @@ const KINDS = ['header', 'path', 'method', 'body', 'allOf', 'anyOf'] as const;
 export function compileFilter(filter: HttpFilter, at = 'filter', depth = 0): RequestMatcher {
   if (typeof filter !== 'object' || filter === null) throw badParameters(`${at} must be an object`);
   const given = KINDS.filter((kind) => filter[kind] !== undefined);
-  if (given.length !== 1) throw badParameters(`${at} must have exactly one of ${KINDS.join(', ')}, got ${given.length}`);
+  if (given.length !== 1)
+    throw badParameters(`${at} must have exactly one of ${KINDS.join(', ')}, got ${given.length}`);
   if (depth > MAX_DEPTH) throw badParameters(`${at} is nested more than ${MAX_DEPTH} deep`);
   const kind = given[0]!;
   if (kind === 'allOf' || kind === 'anyOf') return compileList(filter[kind]!, kind, `${at}.${kind}`, depth);

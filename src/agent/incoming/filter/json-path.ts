@@ -36,7 +36,8 @@ function toSteps(step: RegExpExecArray): Select[] {
   if (named !== undefined) steps.push((values) => values.flatMap((value) => member(value, named)));
   else if (deepAll || all || allIndexes) steps.push((values) => values.flatMap(children));
   else if (index !== undefined) steps.push((values) => values.flatMap((value) => at(value, Number(index))));
-  else if (from !== undefined && to !== undefined) steps.push((values) => values.flatMap((value) => slice(value, from, to)));
+  else if (from !== undefined && to !== undefined)
+    steps.push((values) => values.flatMap((value) => slice(value, from, to)));
   return steps;
 }
 

@@ -19,7 +19,11 @@ export class ByteSource {
 
   constructor(stream: Duplex) {
     this.#stream = stream;
-    stream.on('readable', this.#onReadable).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onError);
+    stream
+      .on('readable', this.#onReadable)
+      .on('end', this.#onEnd)
+      .on('close', this.#onClose)
+      .on('error', this.#onError);
     if (stream.readableEnded) this.#ended = true;
     if (stream.destroyed) this.#error = new Error('the connection is closed');
   }

@@ -118,7 +118,8 @@ export class Http1Connection {
       this.#destinations.delete(winner);
       const untouched = request.head.framing.kind === 'none';
       // A connection that was kept open may have been closed just as it was used again.
-      if (error instanceof NoAnswer && again && untouched && !this.#client.destroyed) return this.#exchange(request, winner);
+      if (error instanceof NoAnswer && again && untouched && !this.#client.destroyed)
+        return this.#exchange(request, winner);
       return this.#handleFailure(error, request, destination);
     }
   }

@@ -7,9 +7,9 @@ import type { Route } from '../routing';
 import { StreamDuplex } from '../stream-duplex';
 import type { Subscriber } from '../subscriber';
 import { copyRequest } from './copy';
-import { Http2Upstream } from './upstream';
 import { passStream } from './pass-stream';
 import { readBody } from './read-body';
+import { Http2Upstream } from './upstream';
 
 export interface Http2Options {
   taken: Taken;

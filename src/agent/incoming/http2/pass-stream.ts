@@ -31,9 +31,8 @@ function passTrailers(from: Either, to: Either): void {
     trailers = received;
   });
   to.on('wantTrailers', () => {
-    if (to.destroyed) return;
-    if (Object.keys(trailers).length > 0) to.sendTrailers({ ...trailers });
-    else to.close();
+    // None at all become an empty frame that ends this direction; closing would end the other one too.
+    if (!to.destroyed) to.sendTrailers({ ...trailers });
   });
 }
 

@@ -47,10 +47,12 @@ export class Http2Upstream {
     }
     socket.on('error', () => {});
     const session = connect('http://pod', { createConnection: () => socket as never, settings: SETTINGS });
-    session.on('error', () => {}).on('close', () => {
-      this.#closed = true;
-      socket.destroy();
-    });
+    session
+      .on('error', () => {})
+      .on('close', () => {
+        this.#closed = true;
+        socket.destroy();
+      });
     this.#session = session;
   }
 }

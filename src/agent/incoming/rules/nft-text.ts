@@ -21,7 +21,12 @@ export function createTable(table: string): string {
  * The chains and the rule on connection tracking stay even without redirects: without either, connections that were
  * redirected are cut.
  */
-export function replaceRules(table: string, redirects: Redirect[], { address, group }: Exemption, mark: string): string {
+export function replaceRules(
+  table: string,
+  redirects: Redirect[],
+  { address, group }: Exemption,
+  mark: string,
+): string {
   const rule = (chain: string, text: string) => `add rule inet ${table} ${chain} ${text}`;
   const to = ({ port, listener }: Redirect) => `tcp dport ${port} ${FIRST_PACKET} redirect to :${listener}`;
   const beyond = redirects.filter((redirect) => redirect.address !== 'loopback');
@@ -34,7 +39,9 @@ export function replaceRules(table: string, redirects: Redirect[], { address, gr
     ...(group === undefined ? [] : [rule('output', `meta skgid ${group} return`)]),
     ...inside.map((redirect) => rule('output', `oifname lo ${destination(redirect)} ${to(redirect)}`)),
     // Nobody reaches a listener but by the port it stands for.
-    ...redirects.map(({ listener }) => rule('input', `tcp dport ${listener} ct status & dnat == 0 reject with tcp reset`)),
+    ...redirects.map(({ listener }) =>
+      rule('input', `tcp dport ${listener} ct status & dnat == 0 reject with tcp reset`),
+    ),
     rule('input', `ct state established accept comment "${mark}"`),
   ].join('; ');
 }

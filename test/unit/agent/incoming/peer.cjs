@@ -1,0 +1,13 @@
+// Runs functions that a test sends, inside the network namespace this process was started in.
+globalThis.__name = (value) => value;
+const kept = {};
+process.on('message', async ({ id, source, args }) => {
+  try {
+    const run = (0, eval)(`(${source})`);
+    process.send({ id, value: await run({ args, kept, require }) });
+  } catch (error) {
+    process.send({ id, error: error.stack });
+  }
+});
+process.on('uncaughtException', (error) => process.stderr.write(`peer: ${error.stack}\n`));
+process.on('disconnect', () => process.exit());
