@@ -75,6 +75,8 @@ export interface AppServer {
   port: number;
   /** Where it is said who its clients are. */
   peers: SharedArrayBuffer;
+  /** Where other processes of the session find the same; undefined where there is no folder for it. */
+  peersFile: string | undefined;
   /** What to ask the agent for. */
   subscription: Omit<IncomingSubscription, 'owner'>;
 }

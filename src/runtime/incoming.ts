@@ -1,5 +1,7 @@
 import { isIPv6 } from 'node:net';
+import { join } from 'node:path';
 import type { Bridge } from '../bridge/bridge';
+import { PeerFile } from '../bridge/incoming/peer-file';
 import { createPeerTable, type PeerTable, viewPeerTable } from '../bridge/incoming/peer-table';
 import type { IncomingConfig } from '../config/types';
 import { formatError, MirrordError } from '../errors';
@@ -20,6 +22,8 @@ export interface IncomingPolicyOptions {
   isListed(port: number): boolean;
   /** The debugger's port. */
   isInspector(port: number): boolean;
+  /** The session's folder, where processes that share a listening socket find who its clients are. */
+  folder: string | undefined;
   bridge: Pick<Bridge, 'listenSync' | 'unlisten'>;
   tell?: (message: string) => void;
   exit?: (code: number) => void;
@@ -27,11 +31,14 @@ export interface IncomingPolicyOptions {
 
 /** Says which servers of the app get the traffic of which port of the pod, and subscribes to it. */
 export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAccess {
-  const { incoming, isListed, isInspector, bridge, tell = say, exit = (code) => process.exit(code) } = options;
+  const { incoming, isListed, isInspector, folder, bridge, tell = say, exit = (code) => process.exit(code) } = options;
   const podPorts = new Map(incoming.portMapping);
   const listenPorts = new Map(incoming.listenPorts);
   let memory: SharedArrayBuffer | undefined;
   let peers: PeerTable | undefined;
+  const file = folder === undefined ? undefined : join(folder, 'peers');
+  // Handed over by another process, as to the workers of a cluster, is only what comes through a channel.
+  const others = file !== undefined && process.send ? new PeerFile(file) : undefined;
   let sequence = 0;
 
   function reasonToBypass({ asked, address }: { asked: number; address: string }): BypassReason | undefined {
@@ -95,7 +102,7 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
       const key = sequence;
       try {
         const { replaced } = bridge.listenSync(
-          { key, address, port, peers: memory, subscription: subscriptionOf(podPort) },
+          { key, address, port, peers: memory, peersFile: file, subscription: subscriptionOf(podPort) },
           SUBSCRIBE_LIMIT,
         );
         if (replaced?.length) tell(`mirrord: port ${podPort} of the pod was taken from ${replaced.join(' and ')}`);
@@ -107,7 +114,7 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
     moved({ asked, address, port }) {
       tell(`mirrord: the server that asked for port ${asked} is on port ${port} of ${address} on this machine`);
     },
-    peerOf: (sourcePort, serverPort) => peers?.get(sourcePort, serverPort),
+    peerOf: (sourcePort, serverPort) => peers?.get(sourcePort, serverPort) ?? others?.read(sourcePort, serverPort),
   };
 }
 

@@ -24,7 +24,8 @@ export function installRuntime(bridge: Bridge, ready: ReadyData, registerPath: s
 function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): PatchContext {
   const { feature, target, info, relayPort } = ready;
   const { outgoing, dns } = feature.network;
-  const listeners = createListenerRegistry(sessionFolder(ready.session));
+  const folder = sessionFolder(ready.session);
+  const listeners = createListenerRegistry(folder);
   const calls: AgentCalls = {
     call: (method, params) => bridge.call(method, params),
     callSync: (method, params) => bridge.callSync(method, params),
@@ -59,7 +60,13 @@ function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): 
     children: createChildAccess(ready.session, registerPath),
     listeners,
     incoming: info.targeted
-      ? createIncomingPolicy({ incoming: feature.network.incoming, isListed: listeners.has, isInspector, bridge })
+      ? createIncomingPolicy({
+          incoming: feature.network.incoming,
+          isListed: listeners.has,
+          isInspector,
+          folder,
+          bridge,
+        })
       : undefined,
     hostname: feature.hostname && info.targeted ? info.hostname : undefined,
     log,

@@ -2,13 +2,12 @@ import type { Socket } from 'node:net';
 import type { IncomingRequest, MuxStream } from '../../protocol/session-types';
 import { spliceSocket } from '../../protocol/splice';
 import { toWireError } from '../../protocol/wire-errors';
-import type { AppServer } from '../messages';
-import { dialApp } from './dial-app';
+import { type Destination, dialApp } from './dial-app';
 
 /** Takes a connection from the agent to the server of the app, or refuses it with what the connect said. */
-export async function deliver(request: IncomingRequest, server: AppServer): Promise<void> {
+export async function deliver(request: IncomingRequest, to: Destination): Promise<void> {
   const { mode, peerAddress } = request.metadata;
-  const dial = dialApp(server, peerAddress);
+  const dial = dialApp(to, peerAddress);
   request.onAbort = () => dial.abort();
   try {
     const socket = await dial.connected;

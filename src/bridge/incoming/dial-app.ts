@@ -1,10 +1,18 @@
 import { Socket } from 'node:net';
 import type { SocketAddress } from '../../protocol/contract';
 import type { AppServer } from '../messages';
-import { viewPeerTable } from './peer-table';
+import type { PeerFile } from './peer-file';
+import type { PeerTable } from './peer-table';
 
 /** Milliseconds: a server whose backlog is full lets connects hang. */
 const DIAL_LIMIT = 5_000;
+
+/** A server of the app, and where its clients are written down. */
+export interface Destination {
+  server: AppServer;
+  peers: PeerTable;
+  file: PeerFile | undefined;
+}
 
 export interface AppDial {
   /** Rejects with the system's error. Of no effect any more once it has settled. */
@@ -16,15 +24,15 @@ export interface AppDial {
  * Connects to a server of the app, under the name of `peer`: the source port is chosen and written down before the connect, so
  * that the app's thread finds it when it accepts.
  */
-export function dialApp(server: AppServer, peer: SocketAddress): AppDial {
+export function dialApp(to: Destination, peer: SocketAddress): AppDial {
   let current: Socket | undefined;
   let aborted = false;
   const attempt = (address: string) => {
-    current = startConnect(server, address, peer);
+    current = startConnect(to, address, peer);
     if (aborted) current.destroy();
     return settled(current);
   };
-  const [first, second] = reachableAt(server.address);
+  const [first, second] = reachableAt(to.server.address);
   const connected = attempt(first!).catch((error: NodeJS.ErrnoException) => {
     // `::` takes IPv4 as well unless it was told otherwise, which shows only here.
     if (second === undefined || aborted || error.code !== 'ECONNREFUSED') throw error;
@@ -50,8 +58,7 @@ interface BindableHandle {
   getsockname(out: { port?: number }): number;
 }
 
-function startConnect(server: AppServer, host: string, peer: SocketAddress): Socket {
-  const peers = viewPeerTable(server.peers);
+function startConnect({ server, peers, file }: Destination, host: string, peer: SocketAddress): Socket {
   const socket = new Socket({ allowHalfOpen: true });
   socket.setNoDelay(true);
   // The handle is made here and connected on the next tick (notes/node/tcp-handles.md): in between it is bound.
@@ -63,7 +70,11 @@ function startConnect(server: AppServer, host: string, peer: SocketAddress): Soc
   if (bound !== 0 || handle?.getsockname(name) !== 0 || !name.port) return socket;
   const { port } = name;
   peers.set(port, server.port, peer);
-  socket.once('close', () => peers.clear(port));
+  file?.write(peers, port);
+  socket.once('close', () => {
+    peers.clear(port);
+    file?.write(peers, port);
+  });
   return socket;
 }
 

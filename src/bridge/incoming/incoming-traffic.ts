@@ -5,11 +5,13 @@ import { subscriberName } from '../client-name';
 import type { AppServer } from '../messages';
 import { writeStderr } from '../progress-lines';
 import { deliver } from './deliver';
+import type { Destination } from './dial-app';
+import { PeerFile } from './peer-file';
+import { viewPeerTable } from './peer-table';
 
 type Link = Pick<AgentLink, 'call' | 'onOpen' | 'onEvent'>;
 
-interface Entry {
-  server: AppServer;
+interface Entry extends Destination {
   /** The agent's number; undefined while it is asked, and after it was refused. */
   subscription: number | undefined;
   closed: boolean;
@@ -25,6 +27,7 @@ export class IncomingTraffic {
   readonly #asking = new Map<number, Promise<unknown>>();
   readonly #tell: (message: string) => void;
   #link: Link | undefined;
+  #file: PeerFile | undefined;
 
   constructor(tell = (message: string) => writeStderr(`${message}\n`)) {
     this.#tell = tell;
@@ -45,7 +48,14 @@ export class IncomingTraffic {
 
   /** Resolves when the agent takes the port's connections. Rejects with WireFailure or MirrordError. */
   listen(server: AppServer): Promise<IncomingSubscribed> {
-    const entry: Entry = { server, subscription: undefined, closed: false };
+    if (server.peersFile !== undefined) this.#file ??= new PeerFile(server.peersFile);
+    const entry: Entry = {
+      server,
+      peers: viewPeerTable(server.peers),
+      file: this.#file,
+      subscription: undefined,
+      closed: false,
+    };
     this.#entries.set(server.key, entry);
     return this.#subscribe(entry);
   }
@@ -64,6 +74,7 @@ export class IncomingTraffic {
     // The goodbye of the session releases everything at the agent.
     for (const entry of this.#entries.values()) entry.closed = true;
     this.#entries.clear();
+    this.#file?.close();
   }
 
   async #subscribe(entry: Entry): Promise<IncomingSubscribed> {
@@ -109,7 +120,7 @@ export class IncomingTraffic {
     if (!this.#find(subscription)) await this.#asking.get(port)?.catch(() => {});
     if (aborted) return;
     const entry = this.#find(subscription);
-    if (entry) await deliver(request, entry.server);
+    if (entry) await deliver(request, entry);
     else request.refuse({ code: 'ECONNREFUSED', message: 'the app does not listen on that port any more' });
   }
 

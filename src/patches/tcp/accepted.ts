@@ -5,6 +5,8 @@ import { wrapMethod } from '../wrap';
 import type { HandleAddress, NativeTcp, TcpHandle } from './handle';
 import type { ServerPorts } from './server-ports';
 
+const LOOPBACK = /^(::ffff:)?127\.|^::1$/;
+
 /**
  * A connection of the pod reaches a server of the app from loopback. Its peer is who has connected in the pod, in the form in
  * which a server of this kind would see it. Servers on another port than they asked for go by the one they asked for.
@@ -23,7 +25,8 @@ export function installAccepted(
       (getName) =>
         function (this: TcpHandle, out: HandleAddress) {
           const status: number = getName.call(this, out);
-          if (status !== 0 || !out.port || native.getsockname.call(this, own) !== 0) return status;
+          if (status !== 0 || !out.port || !LOOPBACK.test(out.address!) || native.getsockname.call(this, own) !== 0)
+            return status;
           const peer = incoming.peerOf(out.port, own.port!);
           if (peer) {
             const { address, port, family } = peer;

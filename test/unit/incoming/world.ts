@@ -38,7 +38,12 @@ export function useApps(): Apps {
     folder = mkdtempSync(join(tmpdir(), 'mirrord-incoming-'));
   });
   const stop = async (app: App) => {
-    app.process.kill('SIGKILL');
+    // Its children too.
+    try {
+      process.kill(-app.process.pid!, 'SIGKILL');
+    } catch {
+      // All have ended.
+    }
     await app.ended;
     running.delete(app);
   };
@@ -70,6 +75,7 @@ export function useApps(): Apps {
             ...env,
           },
           stdio: ['pipe', 'pipe', 'pipe'],
+          detached: true,
         }),
       );
       running.add(app);
