@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SocketAddress } from '../../protocol/contract';
 import type { Log } from '../log';
 import { type Taken, toAddress } from './connections';
 import { listenForPort, type PortListeners } from './listeners';
-import { NftHolder } from './rules/nft-holder';
 import type { Exemption, RuleHolder } from './rules/rules';
+import { startRules } from './rules/start-rules';
 
 /** Handshakes that were redirected just before the rule went are still accepted. */
 const LISTENER_LINGER_MS = 1_000;
@@ -79,16 +78,12 @@ export class TakenPorts {
   }
 
   async #startHolder(): Promise<RuleHolder> {
-    const holder: RuleHolder = await NftHolder.start({
-      table: `mirrord_${randomBytes(4).toString('hex')}`,
-      exemption: this.#options.exemption,
-      onLost: (reason) => {
-        if (this.#holder !== holder) return;
-        this.#holder = undefined;
-        this.#lose(reason);
-      },
+    const { exemption, log } = this.#options;
+    return startRules(exemption, log, (reason) => {
+      // Called of a holder that was not closed, and there is one at a time.
+      this.#holder = undefined;
+      this.#lose(reason);
     });
-    return holder;
   }
 
   #lose(reason: string): void {

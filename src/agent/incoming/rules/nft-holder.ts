@@ -25,6 +25,7 @@ export class NftHolder implements RuleHolder {
   #count = 0;
   #listing = '';
   #words = '';
+  #started = false;
   #closed = false;
   #ended: string | undefined;
   #changed: () => void = () => {};
@@ -36,6 +37,7 @@ export class NftHolder implements RuleHolder {
     try {
       holder.#write(createTable(options.table));
       await holder.replace([]);
+      holder.#started = true;
       return holder;
     } catch (error) {
       holder.close();
@@ -122,6 +124,6 @@ export class NftHolder implements RuleHolder {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
     this.#changed();
-    if (!this.#closed) this.#options.onLost(reason);
+    if (this.#started && !this.#closed) this.#options.onLost(reason);
   }
 }

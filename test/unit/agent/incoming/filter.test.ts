@@ -70,7 +70,10 @@ describe.skipIf(reason)('a port that is stolen with a filter', () => {
             socket.write('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n');
           }
           const body = answer.startsWith('HEAD') ? '' : answer;
-          socket.write(`HTTP/1.1 200 OK\r\nX-Served-BY: pod\r\nContent-Length: ${answer.length}\r\n\r\n${body}`, 'latin1');
+          socket.write(
+            `HTTP/1.1 200 OK\r\nX-Served-BY: pod\r\nContent-Length: ${answer.length}\r\n\r\n${body}`,
+            'latin1',
+          );
         });
       });
       const greeting = net.createServer((socket: any) => {
@@ -120,7 +123,8 @@ describe.skipIf(reason)('a port that is stolen with a filter', () => {
   it('keeps chunks, trailers, interim answers, HEAD and Expect as they are', async () => {
     const { client } = await developer();
     await client.subscribe({ port: 8080, filter: { path: '^/mine' } });
-    const chunked = 'POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n5;ext=1\r\nhello\r\n0\r\nX-T: 1\r\n\r\n';
+    const chunked =
+      'POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n5;ext=1\r\nhello\r\n0\r\nX-T: 1\r\n\r\n';
     expect(await talk([chunked], { until: 'X-T: 1\r\n\r\n' })).toContain(chunked);
     expect(await talk(['GET /early HTTP/1.1\r\nHost: a\r\n\r\n'], { until: 'Host: a' })).toMatch(
       /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>\r\n\r\nHTTP\/1\.1 200 OK\r\nX-Served-BY: pod/,
@@ -140,15 +144,20 @@ describe.skipIf(reason)('a port that is stolen with a filter', () => {
     const filter = { anyOf: [{ method: 'delete' }, { allOf: [{ path: '^/api/' }, { body }] }] };
     await client.subscribe({ port: 8080, filter });
     const post = (path: string, text: string, method = 'POST') =>
-      talk([`${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`], {
-        until: text === '' ? 'Host' : text,
-      });
+      talk(
+        [`${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${text.length}\r\n\r\n${text}`],
+        {
+          until: text === '' ? 'Host' : text,
+        },
+      );
     const tom = JSON.stringify({ user: { name: 'Tom' } });
     expect(await post('/api/x', tom)).toContain(`developer POST /api/x [${tom}]`);
     expect(await post('/api/x', JSON.stringify({ user: { name: 'ann' } }))).toContain('X-Served-BY: pod');
     expect(await post('/other', tom)).toContain('X-Served-BY: pod');
     expect(await post('/api/x', tom, 'DELETE')).toContain('developer DELETE');
-    expect(await post('/api/x', `{"user":{"name":"tom"},"fill":"${'x'.repeat(70_000)}"}`)).toContain('X-Served-BY: pod');
+    expect(await post('/api/x', `{"user":{"name":"tom"},"fill":"${'x'.repeat(70_000)}"}`)).toContain(
+      'X-Served-BY: pod',
+    );
   });
 
   it('hands an upgrade wholly to the side that won', async () => {
@@ -252,27 +261,24 @@ describe.skipIf(reason)('a port that is stolen with a filter', () => {
     });
     deliverTo(client, await listening(server as never));
     await client.subscribe({ port: 8090, filter: { path: '^/mine' } });
-    const answers = await world.caller.run(
-      async ({ args, require }: any) => {
-        const session = require('node:http2').connect(`http://${args.host}:8090`);
-        session.on('error', () => {});
-        const ask = (path: string, body?: string) =>
-          new Promise<string>((resolve) => {
-            const stream = session.request({ ':path': path, ':method': body ? 'POST' : 'GET', 'x-keep': 'kept' });
-            let text = '';
-            let status = '';
-            stream.on('trailers', (trailers: any) => (status = trailers['grpc-status']));
-            stream.on('data', (chunk: Buffer) => (text += chunk));
-            stream.on('error', () => {});
-            stream.on('close', () => resolve(`${text} trailer ${status} code ${stream.rstCode}`));
-            stream.end(body);
-          });
-        const all = await Promise.all([ask('/pod'), ask('/mine'), ask('/pod', 'x'.repeat(100)), ask('/reset')]);
-        session.destroy();
-        return all;
-      },
-      to,
-    );
+    const answers = await world.caller.run(async ({ args, require }: any) => {
+      const session = require('node:http2').connect(`http://${args.host}:8090`);
+      session.on('error', () => {});
+      const ask = (path: string, body?: string) =>
+        new Promise<string>((resolve) => {
+          const stream = session.request({ ':path': path, ':method': body ? 'POST' : 'GET', 'x-keep': 'kept' });
+          let text = '';
+          let status = '';
+          stream.on('trailers', (trailers: any) => (status = trailers['grpc-status']));
+          stream.on('data', (chunk: Buffer) => (text += chunk));
+          stream.on('error', () => {});
+          stream.on('close', () => resolve(`${text} trailer ${status} code ${stream.rstCode}`));
+          stream.end(body);
+        });
+      const all = await Promise.all([ask('/pod'), ask('/mine'), ask('/pod', 'x'.repeat(100)), ask('/reset')]);
+      session.destroy();
+      return all;
+    }, to);
     expect(answers).toEqual([
       'pod /pod [] kept trailer 7 code 0',
       'developer /mine trailer 0 code 0',

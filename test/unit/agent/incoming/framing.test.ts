@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { compileFilter } from '../../../../src/agent/incoming/filter/compile';
 import { compileJsonPath } from '../../../../src/agent/incoming/filter/json-path';
 import { BodyScanner } from '../../../../src/agent/incoming/http1/body';
-import { findHead, MAX_HEAD, MalformedMessage, parseRequest, parseResponse } from '../../../../src/agent/incoming/http1/head';
+import {
+  findHead,
+  MAX_HEAD,
+  MalformedMessage,
+  parseRequest,
+  parseResponse,
+} from '../../../../src/agent/incoming/http1/head';
 import { classify } from '../../../../src/agent/incoming/peek';
 
 const head = (...lines: string[]) => Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
@@ -51,26 +57,35 @@ describe('where a message ends', () => {
     const chunks = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 5 });
     const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 20 });
     fc.assert(
-      fc.property(chunks, fc.constantFrom('', ';a=b'), fc.constantFrom('', 'X-T: 1\r\n'), cuts, (parts, ext, trailer, sizes) => {
-        const encoded = parts.flatMap((part) => [`${part.length.toString(16)}${ext}\r\n`, part, '\r\n']);
-        const whole = Buffer.concat([...encoded, `0\r\n${trailer}\r\n`].map((part) => Buffer.from(part as string)));
-        const bytes = Buffer.concat([whole, Buffer.from('GET / HTTP/1.1')]);
-        const scanner = new BodyScanner({ kind: 'chunked' });
-        const content: Buffer[] = [];
-        let at = 0;
-        for (let i = 0; !scanner.done; i++) {
-          const piece = bytes.subarray(at, at + sizes[i % sizes.length]!);
-          at += scanner.scan(piece, (data) => content.push(Buffer.from(data)));
-        }
-        expect(at).toBe(whole.length);
-        expect(Buffer.concat(content).equals(Buffer.concat(parts))).toBe(true);
-      }),
+      fc.property(
+        chunks,
+        fc.constantFrom('', ';a=b'),
+        fc.constantFrom('', 'X-T: 1\r\n'),
+        cuts,
+        (parts, ext, trailer, sizes) => {
+          const encoded = parts.flatMap((part) => [`${part.length.toString(16)}${ext}\r\n`, part, '\r\n']);
+          const whole = Buffer.concat([...encoded, `0\r\n${trailer}\r\n`].map((part) => Buffer.from(part as string)));
+          const bytes = Buffer.concat([whole, Buffer.from('GET / HTTP/1.1')]);
+          const scanner = new BodyScanner({ kind: 'chunked' });
+          const content: Buffer[] = [];
+          let at = 0;
+          for (let i = 0; !scanner.done; i++) {
+            const piece = bytes.subarray(at, at + sizes[i % sizes.length]!);
+            at += scanner.scan(piece, (data) => content.push(Buffer.from(data)));
+          }
+          expect(at).toBe(whole.length);
+          expect(Buffer.concat(content).equals(Buffer.concat(parts))).toBe(true);
+        },
+      ),
     );
   });
 
   it('any bytes are read or refused, never more', () => {
     const pieces = fc.array(
-      fc.oneof(fc.constantFrom('GET / HTTP/1.1\r\n', '\r\n', 'Content-Length: 3\r\n', '5\r\n', '0\r\n\r\n', ': ', '\n'), fc.string()),
+      fc.oneof(
+        fc.constantFrom('GET / HTTP/1.1\r\n', '\r\n', 'Content-Length: 3\r\n', '5\r\n', '0\r\n\r\n', ': ', '\n'),
+        fc.string(),
+      ),
     );
     fc.assert(
       fc.property(pieces, (parts) => {

@@ -64,7 +64,9 @@ describe.skipIf(reason)('whatever is killed under load', () => {
       // Whoever connected after the rules had gone is served by the pod, all of them.
       const later = (await caller.run(readLoad)).filter(({ began }) => began > goneAt);
       expect(new Set(later.map(({ what }) => what))).toEqual(new Set(['pod']));
-      console.log(`${victim} killed: rules gone after ${goneAt - killedAt} ms, pod answers after ${served - killedAt} ms`);
+      console.log(
+        `${victim} killed: rules gone after ${goneAt - killedAt} ms, pod answers after ${served - killedAt} ms`,
+      );
       if (victim === 'rules') {
         await until('the client to hear of it', () => client.ended[0]);
         expect(client.ended[0]!.reason).toContain('SIGKILL');

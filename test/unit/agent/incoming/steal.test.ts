@@ -1,25 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { until, whyNot } from '../pod-node';
+import { ask } from './ask';
 import { deliverTo, httpServer, tcpServer } from './developer';
 import { CALLER_IP, type Client, type IncomingWorld, POD_IP, startIncomingWorld } from './world';
 
 const reason = whyNot();
 if (reason) console.warn(`skipped: incoming traffic at the agent (${reason})`);
-
-/** Asks from a peer; gives status, body, and what happened instead of an answer. */
-const ask = ({ args, require }: any): Promise<string> =>
-  new Promise((resolve) => {
-    const { host, port, path = '/', headers = {}, method = 'GET', body } = args;
-    const request = require('node:http').request({ host, port, path, headers, method, agent: false }, (response: any) => {
-      let text = '';
-      response.on('data', (chunk: Buffer) => (text += chunk));
-      response.on('end', () => resolve(`${response.statusCode} ${text}`));
-      response.on('error', (error: any) => resolve(error.code));
-    });
-    request.on('error', (error: any) => resolve(error.code));
-    request.setTimeout(5_000, () => resolve('timeout'));
-    request.end(body);
-  });
 
 const ASK = { host: POD_IP, port: 8080 };
 

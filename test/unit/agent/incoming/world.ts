@@ -60,7 +60,8 @@ export interface IncomingWorld {
   close(): void;
 }
 
-export async function startIncomingWorld(): Promise<IncomingWorld> {
+/** @param env Of the agent. */
+export async function startIncomingWorld(env: Record<string, string> = {}): Promise<IncomingWorld> {
   const node = await startPodNode();
   const inPod = ['nsenter', '--target', String(node.targetPid), '--net', '--'];
   const pod = startPeer(inPod);
@@ -78,6 +79,7 @@ export async function startIncomingWorld(): Promise<IncomingWorld> {
   );
   const agent = node.startAgent(['--port', '0', 'targeted', '--container-id', node.containerId], {
     MIRRORD_AGENT_LOG_LEVEL: 'debug',
+    ...env,
   });
   const port = await agent.ready();
   return {
@@ -86,7 +88,8 @@ export async function startIncomingWorld(): Promise<IncomingWorld> {
     pod,
     caller,
     connect: (name = 'test') => connectClient(port, name),
-    rules: () => execFileSync(inPod[0]!, [...inPod.slice(1), 'nft', 'list', 'ruleset'], { encoding: 'utf8' }),
+    rules: () =>
+      execFileSync(inPod[0]!, [...inPod.slice(1), 'nft', 'list', 'ruleset'], { encoding: 'utf8', stdio: 'pipe' }),
     close() {
       agent.process.kill('SIGKILL');
       pod.close();
