@@ -6,7 +6,7 @@ import { createPeerTable, type PeerTable, viewPeerTable } from '../bridge/incomi
 import type { IncomingConfig } from '../config/types';
 import { formatError, MirrordError } from '../errors';
 import { log } from '../log';
-import { writeSync } from '../patches/originals';
+import { closeSync, openSync, readSync, writeSync } from '../patches/originals';
 import { WireFailure } from '../protocol/session-types';
 import { isLoopback } from './outgoing';
 import type { BypassReason, IncomingAccess, ListeningServer } from './verdict';
@@ -38,7 +38,8 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
   let peers: PeerTable | undefined;
   const file = folder === undefined ? undefined : join(folder, 'peers');
   // Handed over by another process, as to the workers of a cluster, is only what comes through a channel.
-  const others = file !== undefined && process.send ? new PeerFile(file) : undefined;
+  const others =
+    file !== undefined && process.send ? new PeerFile(file, { openSync, readSync, writeSync, closeSync }) : undefined;
   let sequence = 0;
 
   function reasonToBypass({ asked, address }: { asked: number; address: string }): BypassReason | undefined {

@@ -63,7 +63,7 @@ it('mirrors by default: the pod answers and the app hears', LIMIT, async () => {
 });
 
 it('refuses a second developer the same port, with who has it', LIMIT, async () => {
-  await world.develop(STEAL, '8092');
+  const first = await world.develop(STEAL, '8092');
   const folder = mkdtempSync(join(tmpdir(), 'mirrord-second-'));
   const file = join(folder, 'mirrord.json');
   const incoming = {
@@ -81,11 +81,14 @@ it('refuses a second developer the same port, with who has it', LIMIT, async () 
   // A port that nobody else has is its.
   expect((await world.call('http')).by).toBe('developer');
   rmSync(folder, { recursive: true });
+  // A killed one would be waited for, as one whose link is lost is.
+  await Promise.all([first.leave(), second.leave()]);
 });
 
 it('lets the pod answer again when the developer’s process is killed', LIMIT, async () => {
   await eventually('the pod to have its ports again', async () => (await world.call('tcp')) === 'pod:hello');
   const developer = await world.develop(STEAL, '8090');
+  expect(developer.stderr).toBe('');
   expect((await world.call('http')).by).toBe('developer');
   developer.process.kill('SIGKILL');
   await eventually('the pod to answer', async () => (await world.call('http')).by === 'pod');

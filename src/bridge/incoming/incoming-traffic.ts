@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import { formatError, MirrordError } from '../../errors';
 import type { AgentEvents, IncomingSubscribed } from '../../protocol/contract';
 import { type AgentLink, type IncomingRequest, WireFailure } from '../../protocol/session-types';
@@ -48,7 +49,7 @@ export class IncomingTraffic {
 
   /** Resolves when the agent takes the port's connections. Rejects with WireFailure or MirrordError. */
   listen(server: AppServer): Promise<IncomingSubscribed> {
-    if (server.peersFile !== undefined) this.#file ??= new PeerFile(server.peersFile);
+    if (server.peersFile !== undefined) this.#file ??= new PeerFile(server.peersFile, fs);
     const entry: Entry = {
       server,
       peers: viewPeerTable(server.peers),
