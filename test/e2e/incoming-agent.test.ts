@@ -7,7 +7,7 @@ import type { AgentHandle } from '../../src/kube/types';
 import type { IncomingSubscription } from '../../src/protocol/contract';
 import { spliceSocket } from '../../src/protocol/splice';
 import { connectTunnel, type Tunnel } from '../../src/tunnel/tunnel';
-import { apply, eventually, podsOf, runInPod, service } from '../support/cluster';
+import { apply, eventually, podsOf, runInPod, service, settings } from '../support/cluster';
 import { root } from '../support/spawn-app';
 import { createWorld, type World } from './world';
 
@@ -23,7 +23,11 @@ describe('traffic of a pod behind a Service', () => {
     world = await createWorld('incoming');
     await apply(service(world.namespace, 'target', [8090, 8091]));
     helper = (await podsOf(world.namespace, 'helper'))[0]!.metadata!.name!;
-    const { config } = loadConfig({}, { ...process.env, ...world.env } as NodeJS.ProcessEnv, root);
+    const { config } = loadConfig(
+      {},
+      { ...process.env, ...world.env, MIRRORD_KUBECONFIG: settings.kubeconfig } as NodeJS.ProcessEnv,
+      root,
+    );
     handle = await startAgent(config, () => {});
     link = await retryWhileStarting(handle, () =>
       connectTunnel({ dial: handle.dial, token: handle.handoff.token, clientName: 'e2e' }),

@@ -63,7 +63,10 @@ export class MirrorCopy {
     };
     // The answers are the pod's; these are thrown away.
     stream.onData = (chunk) => stream.consumed(chunk.byteLength);
-    if (this.#done) return stream.reset('ECONNRESET');
+    if (this.#done) {
+      stream.reset('ECONNRESET');
+      return;
+    }
     this.#stream = stream;
     this.#blocked = false;
     this.#flush();

@@ -35,8 +35,8 @@ export class StreamDuplex extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    if (this.#stream.write(chunk) || this.#closed) return done();
-    this.#written = done;
+    if (this.#stream.write(chunk) || this.#closed) done();
+    else this.#written = done;
   }
 
   override _final(done: () => void): void {

@@ -48,8 +48,14 @@ export class NftHolder implements RuleHolder {
   private constructor(options: NftOptions) {
     this.#options = options;
     this.#nft = spawn('nft', ['-i'], { stdio: ['pipe', 'pipe', 'pipe'] });
-    this.#nft.stdout.setEncoding('utf8').on('data', (text: string) => this.#heard((this.#listing += text)));
-    this.#nft.stderr.setEncoding('utf8').on('data', (text: string) => this.#heard((this.#words += text)));
+    this.#nft.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.#listing += text;
+      this.#changed();
+    });
+    this.#nft.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#words = (this.#words + text).slice(-MAX_WORDS);
+      this.#changed();
+    });
     this.#nft.stdin.on('error', () => {});
     this.#nft.on('error', (error: NodeJS.ErrnoException) => this.#end(`nft could not be started (${error.code})`));
     this.#nft.on('exit', (code, signal) => this.#end(`nft ended (${signal ?? `exit code ${code}`})`));
@@ -89,11 +95,6 @@ export class NftHolder implements RuleHolder {
 
   #write(line: string): void {
     if (this.#ended === undefined) this.#nft.stdin.write(`${line}\n`);
-  }
-
-  #heard(_text: string): void {
-    if (this.#words.length > MAX_WORDS) this.#words = this.#words.slice(-MAX_WORDS);
-    this.#changed();
   }
 
   #waitFor(ready: () => boolean): Promise<void> {
