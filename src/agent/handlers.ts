@@ -7,6 +7,7 @@ import { selectVariables } from './environment';
 import { badParameters } from './failure';
 import { fileCalls } from './file-calls';
 import type { OpenSources } from './files/file-source';
+import type { SessionIncoming } from './incoming/session-incoming';
 import * as check from './parameters';
 import type { Target } from './target/target';
 
@@ -15,6 +16,7 @@ export interface HandlerContext {
   target(): Target;
   resolver: RecordResolver;
   sources: OpenSources;
+  incoming: Pick<SessionIncoming, 'subscribe' | 'unsubscribe'>;
 }
 
 /** One answer: the CBOR part, and the bytes beside it where the method has any. */
@@ -26,7 +28,7 @@ export interface HandlerAnswer<M extends MethodName = MethodName> {
 export type Handlers = { [M in MethodName]: (params: Params<M>, signal?: AbortSignal) => Promise<HandlerAnswer<M>> };
 
 /** What answers each method of the contract. Parameters are checked here: they come from another program. */
-export function createHandlers({ target, resolver, sources }: HandlerContext): Handlers {
+export function createHandlers({ target, resolver, sources, incoming }: HandlerContext): Handlers {
   return {
     info: async () => {
       const { pid, targeted, hostname, families } = target();
@@ -54,6 +56,11 @@ export function createHandlers({ target, resolver, sources }: HandlerContext): H
       check.text('hostname', params.hostname);
       check.text('rrtype', params.rrtype);
       return { result: await resolver.resolve(params) };
+    },
+    'incoming.subscribe': (params) => incoming.subscribe(params),
+    'incoming.unsubscribe': async ({ subscription }) => {
+      check.wholeNumber('subscription', subscription, Number.MAX_SAFE_INTEGER);
+      return incoming.unsubscribe(subscription);
     },
     ...fileCalls(() => target().root, sources),
   };

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Worker } from 'node:worker_threads';
 import type { ProgressEvent } from '../kube/types';
-import type { MethodName, Params, Result } from '../protocol/contract';
+import type { IncomingSubscribed, MethodName, Params, Result } from '../protocol/contract';
 import {
   awaitStartSync,
   START_LIMITS,
@@ -12,7 +12,7 @@ import {
   startLimit,
 } from './await-start';
 import { unpackFailure } from './failure';
-import type { FromWorker, ReadyData, Reply, StartInput, ToWorker, WireOutcome } from './messages';
+import type { AppServer, FromWorker, ReadyData, Reply, StartInput, ToWorker, WireOutcome } from './messages';
 import { State, Word } from './shared-memory';
 import { type SpawnedWorker, spawnWorker } from './spawn-worker';
 import { SYNC_LIMITS, SyncCalls, type SyncLimits, sessionClosed, workerFailed } from './sync-calls';
@@ -151,6 +151,26 @@ export class Bridge {
       (value) => this.post({ type: 'probe', value }),
     );
     return open<M>(reply);
+  }
+
+  /**
+   * Tells of a server of the app, and blocks the thread until the agent has subscribed to its port. Throws as `callSync`
+   * does; after a time-out the worker goes on, so it has to be told of the end in any case.
+   */
+  listenSync(server: AppServer, limitMs: number): IncomingSubscribed {
+    if (this.dead) throw this.dead;
+    const reply = this.sync.run(
+      `port ${server.subscription.port} of the pod`,
+      (id) => this.post({ type: 'listen', id, server }),
+      (value) => this.post({ type: 'probe', value }),
+      limitMs,
+    );
+    return open<'incoming.subscribe'>(reply).result;
+  }
+
+  /** The server of that key does not listen any more. */
+  unlisten(key: number): void {
+    if (!this.dead) this.post({ type: 'unlisten', key });
   }
 
   /**

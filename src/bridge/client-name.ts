@@ -1,8 +1,13 @@
-import { userInfo } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 
 /** How this client introduces itself to the agent, for its log: who, and which process. */
 export function clientName(): string {
   return `${userName()} ${process.pid}`;
+}
+
+/** The same for other people whose ports it may hold: who, where and which process. */
+export function subscriberName(): string {
+  return `${userName()} on ${hostname()}, process ${process.pid}`;
 }
 
 function userName(): string {

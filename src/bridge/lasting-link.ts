@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMirrordError, MirrordError } from '../errors';
 import type { MethodName, OpenRequest, Params } from '../protocol/contract';
-import type { AgentLink, CallAnswer, CallOptions, MuxStream } from '../protocol/session-types';
+import type { AgentLink, CallAnswer, CallOptions, IncomingRequest, MuxStream } from '../protocol/session-types';
 
 /** Milliseconds a call or connect waits for a new agent: as long as a call may take anyway. */
 const WAIT_LIMIT = 30_000;
@@ -11,6 +11,8 @@ const LONGEST_DELAY = 30_000;
 const MAX_FAILED_AGENTS = 5;
 /** Milliseconds after which a link counts as one that worked. */
 const PROVEN_AFTER = 10_000;
+
+type EventHandler = Parameters<AgentLink['onEvent']>[0];
 
 export interface LastingLinkOptions {
   /** A session with an agent that is there, or a new one. Called again and again until it succeeds. */
@@ -34,6 +36,9 @@ export class LastingLink implements AgentLink {
   #next = new Gate<AgentLink>();
   #failedAgents = 0;
   #lastFailure: unknown;
+  #openHandler: ((request: IncomingRequest) => void) | undefined;
+  readonly #eventHandlers: EventHandler[] = [];
+  #renewedHandler: (() => void) | undefined;
   #end!: (reason: Error | undefined) => void;
 
   constructor(first: AgentLink, options: LastingLinkOptions) {
@@ -54,6 +59,21 @@ export class LastingLink implements AgentLink {
     return link.open(metadata, signal);
   }
 
+  /** Holds for the agents to come as well, as does `onEvent`. */
+  onOpen(handler: (request: IncomingRequest) => void): void {
+    this.#openHandler = handler;
+    this.#link?.onOpen(handler);
+  }
+
+  onEvent(handler: EventHandler): void {
+    this.#eventHandlers.push(handler);
+    this.#link?.onEvent(handler);
+  }
+
+  onRenewed(handler: () => void): void {
+    this.#renewedHandler = handler;
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     this.#next.reject(new MirrordError('SESSION_CLOSED', 'the session is closed'));
@@ -64,6 +84,8 @@ export class LastingLink implements AgentLink {
   #use(link: AgentLink): void {
     const since = performance.now();
     this.#link = link;
+    if (this.#openHandler) link.onOpen(this.#openHandler);
+    for (const handler of this.#eventHandlers) link.onEvent(handler);
     this.#next.resolve(link);
     void link.closed.then((reason) => {
       if (reason === undefined || this.#stop.signal.aborted) return this.#end(undefined);
@@ -89,6 +111,7 @@ export class LastingLink implements AgentLink {
         if (signal.aborted) return void link.close();
         this.#use(link);
         onRenewed?.();
+        this.#renewedHandler?.();
         return;
       } catch (error) {
         if (signal.aborted) return;

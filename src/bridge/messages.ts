@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ConfigOverrides, FeatureConfig } from '../config/types';
 import type { ChosenTarget, ProgressEvent } from '../kube/types';
-import type { AgentInfo, MethodName } from '../protocol/contract';
+import type { AgentInfo, IncomingSubscription, MethodName } from '../protocol/contract';
 import type { PlainFailure } from './failure';
 
 /** What every process of one session tree knows of the session. Plain data, free of secrets. */
@@ -51,6 +51,9 @@ export type ToWorker =
   | { type: 'connect'; id: number; host: string; port: number }
   | { type: 'announce'; id: number; sourcePort: number; sourceAddress: string }
   | { type: 'abort'; id: number }
+  /** A server of the app listens; answered like a synchronous call when the pod's port is subscribed. */
+  | { type: 'listen'; id: number; server: AppServer }
+  | { type: 'unlisten'; key: number }
   | { type: 'probe'; value: number }
   /** `hurry`: the process exits; the goodbye is sent, and nobody waits until it has arrived. */
   | { type: 'close'; hurry?: boolean };
@@ -62,6 +65,21 @@ export type FromWorker =
   /** The start has ended, well or badly; the outcome lies on the reply port. */
   | { type: 'started' }
   | { type: 'ended'; reason: PlainFailure };
+
+/** A server of the app that gets the traffic of a port of the pod. */
+export interface AppServer {
+  /** Given by the app's thread. */
+  key: number;
+  /** Where it listens here; `0.0.0.0` and `::` mean everywhere. */
+  address: string;
+  port: number;
+  /** Where it is said who its clients are. */
+  peers: SharedArrayBuffer;
+  /** Where other processes of the session find the same; undefined where there is no folder for it. */
+  peersFile: string | undefined;
+  /** What to ask the agent for. */
+  subscription: Omit<IncomingSubscription, 'owner'>;
+}
 
 export type Reply = { ok: true; result: unknown; raw: Uint8Array } | { ok: false; failure: PlainFailure };
 

@@ -1,10 +1,11 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { MirrordError } from '../errors';
-import type { MethodName, Params } from '../protocol/contract';
+import type { IncomingSubscribed, MethodName, Params } from '../protocol/contract';
 import type { AgentLink } from '../protocol/session-types';
 import { startAborted } from './await-start';
 import type { Boot, Booted } from './boot';
 import { packFailure } from './failure';
+import { IncomingTraffic } from './incoming/incoming-traffic';
 import type { FromWorker, OnReplyPort, Reply, ToWorker, WorkerInput } from './messages';
 import { progressLines } from './progress-lines';
 import { type Relay, startRelay } from './relay';
@@ -33,6 +34,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   let onFailure: 'exit' | 'continue' | undefined;
   let booted: Booted | undefined;
   let relay: Relay | undefined;
+  const incoming = new IncomingTraffic();
 
   const post = (message: FromWorker) => port.postMessage(message);
   const postOutcome = (message: OnReplyPort) => input.replies.postMessage(message);
@@ -72,6 +74,8 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
         },
       });
       const link = booted.link;
+      incoming.use(link);
+      link.onRenewed?.(() => incoming.resubscribe());
       relay = await startRelay({
         link: () => link,
         report: (id, outcome) => post({ type: 'connected', id, outcome }),
@@ -87,6 +91,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
 
   async function close(limitMs = CLOSE_LIMIT): Promise<void> {
     relay?.close();
+    incoming.close();
     const timer = setTimeout(finish, limitMs);
     await Promise.allSettled([booted?.link.close(), booted?.close(limitMs / 2)]);
     clearTimeout(timer);
@@ -106,6 +111,8 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     else if (message.type === 'connect') relay?.connect(message.id, message.host, message.port);
     else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort, message.sourceAddress);
     else if (message.type === 'abort') relay?.abort(message.id);
+    else if (message.type === 'listen') void answerSync(message.id, incoming.listen(message.server));
+    else if (message.type === 'unlisten') incoming.unlisten(message.key);
     else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
     else if (!booted) stop.abort(startAborted());
     else void close(message.hurry ? HURRIED_CLOSE_LIMIT : CLOSE_LIMIT);
@@ -127,6 +134,14 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
       if (sync) replySync(memory, input.replies, id, failed);
       else post({ type: 'reply', id, reply: failed });
     }
+  }
+
+  async function answerSync(id: number, subscribed: Promise<IncomingSubscribed>): Promise<void> {
+    const reply: Reply = await subscribed.then(
+      (result) => ({ ok: true, result, raw: new Uint8Array() }),
+      (error: unknown) => ({ ok: false, failure: packFailure(error) }),
+    );
+    replySync(memory, input.replies, id, reply);
   }
 
   process.on('exit', () => {

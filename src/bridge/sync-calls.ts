@@ -37,7 +37,7 @@ export class SyncCalls {
   ) {}
 
   /** `send` posts the call under the id it is given. Throws WORKER_FAILED, SESSION_CLOSED or SYNC_CALL_TIMEOUT. */
-  run(what: string, send: (id: number) => void, probe: (value: number) => void): Reply {
+  run(what: string, send: (id: number) => void, probe: (value: number) => void, callMs = this.limits.callMs): Reply {
     const { words } = this.memory;
     this.sequence = (this.sequence % 0x7ffffffe) + 1;
     const id = this.sequence;
@@ -45,16 +45,16 @@ export class SyncCalls {
     Atomics.store(words, Word.expected, id);
     send(id);
     try {
-      this.wait(id, what, probe);
+      this.wait(id, { what, callMs }, probe);
       return this.take(id);
     } finally {
       Atomics.store(words, Word.expected, 0);
     }
   }
 
-  private wait(id: number, what: string, probe: (value: number) => void): void {
+  private wait(id: number, { what, callMs }: { what: string; callMs: number }, probe: (value: number) => void): void {
     const { words } = this.memory;
-    const { callMs, probeAfterMs, probeLimitMs } = this.limits;
+    const { probeAfterMs, probeLimitMs } = this.limits;
     let started: number | undefined;
     let probedAt: number | undefined;
     for (;;) {

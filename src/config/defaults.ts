@@ -49,7 +49,21 @@ export function defaultFeature(): FeatureConfig {
     network: {
       outgoing: { tcp: true, udp: true, ignoreLocalhost: false, filter: undefined },
       dns: { enabled: true, filter: undefined },
-      incoming: { mode: 'off' },
+      incoming: {
+        mode: 'mirror',
+        httpFilter: undefined,
+        httpFilterPorts: undefined,
+        portMapping: [],
+        listenPorts: [],
+        ignorePorts: [],
+        ports: undefined,
+        ignoreLocalhost: false,
+        onConcurrentSteal: 'abort',
+        fallback: undefined,
+        keepProbes: true,
+        onFailure: 'continue',
+        flush: false,
+      },
     },
     hostname: true,
   };

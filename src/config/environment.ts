@@ -40,15 +40,16 @@ const VARIABLES: Record<string, string> = {
   MIRRORD_UDP_OUTGOING: 'feature.network.outgoing.udp',
   MIRRORD_OUTGOING_IGNORE_LOCALHOST: 'feature.network.outgoing.ignore_localhost',
   MIRRORD_REMOTE_DNS: 'feature.network.dns.enabled',
+  MIRRORD_HTTP_HEADER_FILTER: 'feature.network.incoming.http_filter.header_filter',
+  MIRRORD_HTTP_PATH_FILTER: 'feature.network.incoming.http_filter.path_filter',
+  MIRRORD_HTTP_METHOD_FILTER: 'feature.network.incoming.http_filter.method_filter',
+  MIRRORD_HTTP_HEADER_FILTER_JQ: 'feature.network.incoming.http_filter.header_filter_jq',
+  MIRRORD_HTTP_FILTER_PORTS: 'feature.network.incoming.http_filter.ports',
+  MIRRORD_OPERATOR_ON_CONCURRENT_STEAL: 'feature.network.incoming.on_concurrent_steal',
 };
 
 /** Variables of the native tool that ask for something this version does not do. */
 const INACTIVE = [
-  'MIRRORD_HTTP_HEADER_FILTER',
-  'MIRRORD_HTTP_PATH_FILTER',
-  'MIRRORD_HTTP_METHOD_FILTER',
-  'MIRRORD_HTTP_HEADER_FILTER_JQ',
-  'MIRRORD_HTTP_FILTER_PORTS',
   'MIRRORD_OPERATOR_ENABLE',
   'MIRRORD_OUTGOING_REMOTE_UNIX_STREAMS',
   'MIRRORD_SKIP_PROCESSES',
@@ -109,7 +110,7 @@ function settingAt(path: string): Setting {
 function warnOfTypos(env: NodeJS.ProcessEnv, layer: Layer): void {
   const known = [...Object.keys(VARIABLES), ...INACTIVE, ...OTHERS];
   for (const name of Object.keys(env)) {
-    if (!/^MIRRORD_(AGENT|TARGET|KUBE|FILE|OVERRIDE|REMOTE|TCP|UDP|ACCEPT|ON)/.test(name) || known.includes(name))
+    if (!/^MIRRORD_(AGENT|TARGET|KUBE|FILE|OVERRIDE|REMOTE|TCP|UDP|HTTP|ACCEPT|ON)/.test(name) || known.includes(name))
       continue;
     const near = nearestWord(name, known);
     if (near) layer.warnings.push(`Environment variable ${name} is not known. Did you mean ${near}?`);

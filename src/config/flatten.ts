@@ -8,6 +8,8 @@ export interface GivenValue {
   source: string;
 }
 
+export type Values = ReadonlyMap<string, GivenValue>;
+
 export interface Layer {
   values: Map<string, GivenValue>;
   warnings: string[];
@@ -35,6 +37,9 @@ function visitSection(section: Section, given: unknown, path: string, layer: Lay
   const object = isPlainObject(given) ? given : section.shorthand?.(given);
   if (object === undefined) {
     throw invalidValue(path, given, section.expected ?? 'an object', options.source);
+  }
+  if (section.notEmpty && Object.values(object).every((value) => value === undefined || value === null)) {
+    throw invalidValue(path, given, `${section.expected ?? 'an object'}, not an empty one`, options.source);
   }
   for (const [name, value] of Object.entries(object)) {
     // `undefined` and `null` say "not given": options objects are often built with optional parts.

@@ -2,6 +2,7 @@ import { MirrordError } from '../errors';
 import { readEnvironment } from './environment';
 import { findConfigFile } from './find-config-file';
 import { flatten, type GivenValue, type Layer } from './flatten';
+import { HTTP_FILTERS } from './http-filter';
 import { readConfigFile } from './read-config-file';
 import { resolveConfig } from './resolve-config';
 import { rootSection } from './schema';
@@ -53,9 +54,12 @@ function dropAlternative(merged: Map<string, GivenValue>, key: string): void {
     local: 'remote',
     include: 'exclude',
     exclude: 'include',
+    ports: 'ignore_ports',
+    ignore_ports: 'ports',
   };
-  const [, parent, last] = /^(.*\.(?:filter|env))\.(\w+)$/.exec(key) ?? [];
+  const [, parent, last] = /^(.*\.(?:filter|env|incoming))\.(\w+)$/.exec(key) ?? [];
   if (last && alternatives[last]) merged.delete(`${parent}.${alternatives[last]}`);
+  if (HTTP_FILTERS.includes(key)) for (const other of HTTP_FILTERS) merged.delete(other);
 }
 
 /** `{ namespace, context }` are how command lines and APIs say it; the file has other keys for them. */

@@ -1,11 +1,10 @@
-import { MirrordError } from '../errors';
 import { defaultAgent, defaultFeature } from './defaults';
-import type { GivenValue } from './flatten';
+import type { Values } from './flatten';
 import { reflectInDns } from './reflect-filter';
+import { refuseBoth } from './refuse-both';
+import { resolveIncoming, switchOffIncoming } from './resolve-incoming';
 import { parseTarget } from './target';
 import type { AddressFilter, AgentConfig, FeatureConfig, ResolvedConfig } from './types';
-
-type Values = ReadonlyMap<string, GivenValue>;
 
 /** Puts what was given over the defaults. Values have been checked one by one; here is what holds between them. */
 export function resolveConfig(values: Values, env: NodeJS.ProcessEnv): { config: ResolvedConfig; warnings: string[] } {
@@ -14,6 +13,7 @@ export function resolveConfig(values: Values, env: NodeJS.ProcessEnv): { config:
   const target = parseTarget(path.value, path.source);
   const warnings: string[] = [];
   const feature = resolveFeature(values);
+  if (target.kind === 'targetless') warnings.push(...switchOffIncoming(feature.network.incoming, values));
   // Without a target, "the pod's files" would be those of the agent's own image.
   if (target.kind === 'targetless' && !values.has('feature.fs.mode')) feature.fs.mode = 'localwithoverrides';
   if (target.kind !== 'targetless' && values.has('agent.node_selector')) {
@@ -55,7 +55,7 @@ function resolveFeature(values: Values): FeatureConfig {
     network: {
       outgoing,
       dns,
-      incoming: withGiven(defaults.network.incoming, values, 'feature.network.incoming'),
+      incoming: resolveIncoming(withGiven(defaults.network.incoming, values, 'feature.network.incoming'), values),
     },
     hostname: (values.get('feature.hostname')?.value as boolean | undefined) ?? defaults.hostname,
   };
@@ -77,13 +77,4 @@ function resolveFilter(values: Values, key: string): AddressFilter | undefined {
   const remote = values.get(`${key}.remote`)?.value as string[] | undefined;
   const local = values.get(`${key}.local`)?.value as string[] | undefined;
   return remote ? { remote } : local ? { local } : undefined;
-}
-
-function refuseBoth(values: Values, one: string, other: string): void {
-  const given = values.get(one);
-  if (!given || !values.has(other)) return;
-  throw new MirrordError('CONFIG_INVALID_VALUE', `${one} and ${other} are both given (${given.source}).`, {
-    hint: 'They exclude each other: keep one of them.',
-    details: { key: one },
-  });
 }

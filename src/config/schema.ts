@@ -1,3 +1,4 @@
+import { incomingSection } from './schema-incoming';
 import {
   anything,
   boolean,
@@ -24,6 +25,8 @@ export interface Section {
   keys: Record<string, Setting | Section>;
   shorthand?: (value: unknown) => Record<string, unknown> | undefined;
   expected?: string;
+  /** It has to have at least one key. */
+  notEmpty?: true;
 }
 
 export const isSection = (node: Setting | Section): node is Section => 'keys' in node;
@@ -86,6 +89,7 @@ const agent: Section = {
     ttl: setting(integer(0, 65_535, 'seconds')),
     deadline: setting(integer(60, 604_800, 'seconds')),
     privileged: setting(boolean),
+    flush_connections: setting(boolean),
     labels: setting(stringMap),
     annotations: setting(stringMap),
     tolerations: setting(objectList),
@@ -97,14 +101,7 @@ const agent: Section = {
     node_selector: setting(stringMap),
     log_level: setting(logLevel),
     ephemeral: { type: boolean, inactive: (value) => (value === true ? LATER : undefined) },
-    ...inactive(
-      'disabled_capabilities',
-      'security_context',
-      'check_out_of_pods',
-      'metrics',
-      'flush_connections',
-      'dns',
-    ),
+    ...inactive('disabled_capabilities', 'security_context', 'check_out_of_pods', 'metrics', 'dns'),
     ...inactive('exclude_from_mesh', 'disable_mesh_sidecar_injection', 'inject_headers', 'override_cache_control'),
     ...inactive('max_body_buffer_size', 'max_body_buffer_timeout', 'http_detection_timeout', 'nftables'),
     ...inactiveBecause(NATIVE, 'json_log', 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
@@ -154,27 +151,6 @@ const fs: Section = {
   expected: `true, false, one of ${fsModes.map((mode) => `"${mode}"`).join(', ')}, or an object`,
 };
 
-const incomingModes: ValueType<string> = oneOf('off', 'mirror', 'steal');
-const incoming: Section = {
-  keys: {
-    mode: {
-      type: incomingModes,
-      inactive: (value) => (value === 'off' ? undefined : LATER),
-    },
-    ...inactive('http_filter', 'port_mapping', 'listen_ports', 'ignore_ports', 'ports', 'ignore_localhost'),
-    ...inactiveBecause(OPERATOR, 'on_concurrent_steal', 'tls_delivery', 'https_delivery'),
-  },
-  shorthand: (value) =>
-    value === false
-      ? { mode: 'off' }
-      : value === true
-        ? { mode: 'mirror' }
-        : typeof value === 'string'
-          ? { mode: value }
-          : undefined,
-  expected: 'true, false, one of "off", "mirror", "steal", or an object',
-};
-
 const outgoing: Section = {
   keys: {
     tcp: setting(boolean),
@@ -196,7 +172,7 @@ const feature: Section = {
     env,
     fs,
     network: {
-      keys: { outgoing, dns, incoming, ...inactive('ipv6') },
+      keys: { outgoing, dns, incoming: incomingSection, ...inactive('ipv6') },
       shorthand: toggle({}, { outgoing: false, dns: false, incoming: 'off' }),
     },
     hostname: setting(boolean),

@@ -54,8 +54,7 @@ export interface FeatureConfig {
   network: {
     outgoing: OutgoingConfig;
     dns: { enabled: boolean; filter: AddressFilter | undefined };
-    /** Incoming traffic is not part of this version: only 'off' does anything. */
-    incoming: { mode: 'off' | 'mirror' | 'steal' };
+    incoming: IncomingConfig;
   };
   hostname: boolean;
 }
@@ -85,6 +84,41 @@ export interface OutgoingConfig {
   udp: boolean;
   ignoreLocalhost: boolean;
   filter: AddressFilter | undefined;
+}
+
+export interface IncomingConfig {
+  mode: 'off' | 'mirror' | 'steal';
+  httpFilter: HttpFilter | undefined;
+  /** Ports of the pod the filter is for; undefined = all. */
+  httpFilterPorts: number[] | undefined;
+  /** Port the app asks for, and the pod's port that belongs to it where they differ. */
+  portMapping: [asked: number, podPort: number][];
+  /** Port the app asks for, and the port that is opened here in its place. */
+  listenPorts: [asked: number, opened: number][];
+  /** Ports the app asks for that stay here; `ports`: the only ones that do not. */
+  ignorePorts: number[];
+  ports: number[] | undefined;
+  /** Servers on a loopback address stay here. */
+  ignoreLocalhost: boolean;
+  onConcurrentSteal: 'abort' | 'continue' | 'override';
+  /** Where stolen requests go that nobody here takes; undefined = they fail. */
+  fallback: 'pod' | undefined;
+  /** Health checks of the kubelet stay with the pod. */
+  keepProbes: boolean;
+  /** Whether a port of the pod that could not be had ends the app. */
+  onFailure: 'exit' | 'continue';
+  /** `agent.flush_connections`: connections to the pod that stand are closed, so that they come again. */
+  flush: boolean;
+}
+
+/** Exactly one of the fields; the form in which the agent takes it. Sources of case-insensitive regular expressions. */
+export interface HttpFilter {
+  header?: string;
+  path?: string;
+  method?: string;
+  body?: { query: string; matches: string };
+  allOf?: HttpFilter[];
+  anyOf?: HttpFilter[];
 }
 
 /** Only these go through the pod, or only these stay; entries as in mirrord's filter syntax. */

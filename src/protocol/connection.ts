@@ -1,7 +1,7 @@
 import { CallServer } from './call-server';
 import { CallTable, type RawAnswer, type RawCallOptions } from './call-table';
 import { decodeWithRaw, encodeWithRaw } from './codec';
-import type { OpenRequest } from './contract';
+import type { IncomingConnection, OpenRequest } from './contract';
 import { SessionWindows, WindowBudget } from './credit';
 import { FrameDecoder } from './decoder';
 import { type Frame, FrameType, isSequenced, readU64 } from './frame';
@@ -171,7 +171,7 @@ export class Connection {
     this.#server.onCall(handler);
   }
 
-  open(metadata: OpenRequest, signal?: AbortSignal): Promise<MuxStream> {
+  open(metadata: OpenRequest | IncomingConnection, signal?: AbortSignal): Promise<MuxStream> {
     return this.#mux.open(metadata, signal);
   }
 

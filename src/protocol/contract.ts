@@ -110,14 +110,78 @@ export interface CallMethods {
     /** What `dns.promises.resolve*` gives for that type. */
     result: { records: unknown };
   };
+  /**
+   * Takes a port's incoming traffic. Refused with PORT_STOLEN (who has it, from where, since when), INCOMING_UNSUPPORTED (why this
+   * agent cannot) or BAD_PARAMETERS. From the answer on new connections are taken; those that stand stay where they are.
+   */
+  'incoming.subscribe': { params: IncomingSubscription; result: IncomingSubscribed };
+  /** New connections stay with the pod; what is in flight goes on. An unknown subscription is no error. */
+  'incoming.unsubscribe': { params: { subscription: number }; result: Record<string, never> };
+}
+
+/** Exactly one of the fields. Regular expressions match anywhere and ignore case. */
+export interface HttpFilter {
+  /** On each `name: value`. */
+  header?: string;
+  /** On the path, then on the path with its query. */
+  path?: string;
+  /** The whole method, in any case. */
+  method?: string;
+  /** On the values that a JSON path finds in a JSON body of at most 64 KiB. */
+  body?: { query: string; matches: string };
+  allOf?: HttpFilter[];
+  anyOf?: HttpFilter[];
+}
+
+export interface IncomingSubscription {
+  /** The pod's port, 1 to 65535. */
+  port: number;
+  mode: 'steal' | 'mirror';
+  filter?: HttpFilter;
+  /** What to do when someone else steals the port and the two cannot stand side by side. Of no matter to `mirror`. */
+  onConcurrentSteal: 'abort' | 'continue' | 'override';
+  /** Connections to the port that stand are closed, so that they come again and are taken. */
+  flush?: boolean;
+  /** Health checks of the kubelet stay with the pod. */
+  keepProbes: boolean;
+  /** Where a stolen request goes when the client refuses it; otherwise 502, or a reset. */
+  fallback?: 'pod';
+  /** Who subscribes, for the messages others get. */
+  owner: string;
+}
+
+export interface IncomingSubscribed {
+  subscription: number;
+  /** With `override`: who lost the port. */
+  replaced?: string[];
 }
 
 export type MethodName = keyof CallMethods;
 export type Params<M extends MethodName> = CallMethods[M]['params'];
 export type Result<M extends MethodName> = CallMethods[M]['result'];
 
-/** Metadata of OPEN, by kind. */
+/** Metadata of OPEN from the client, by kind. */
 export type OpenRequest = { kind: 'tcp'; host: string; port: number };
+
+/** Metadata of OPEN from the agent: a connection that was taken. The client answers with `{}`, or refuses (ECONNREFUSED). */
+export interface IncomingConnection {
+  kind: 'incoming';
+  subscription: number;
+  mode: 'steal' | 'mirror';
+  /** The pod's port. */
+  port: number;
+  /** Who connected, and to what. */
+  peerAddress: SocketAddress;
+  podAddress: SocketAddress;
+  /** What its bytes are, where the agent has looked. */
+  http?: 'http1' | 'http2';
+}
+
+/** Events from the agent. */
+export interface AgentEvents {
+  /** The agent gave a subscription up: another one took it over, or the rules are gone. */
+  'incoming.ended': { subscription: number; reason: string };
+}
 
 /** Metadata of ACCEPT for `tcp`. */
 export interface OpenAnswer {

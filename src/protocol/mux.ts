@@ -1,5 +1,5 @@
 import { decodeObject, encode } from './codec';
-import type { OpenAnswer, OpenRequest, WireError } from './contract';
+import type { IncomingConnection, OpenAnswer, OpenRequest, WireError } from './contract';
 import { parseWindow, ReceiveWindow, type SessionWindows } from './credit';
 import { FLAG_FIN, type Frame, FrameType, readU32 } from './frame';
 import { ProtocolError } from './goaway';
@@ -58,7 +58,7 @@ export class Mux {
     this.#openHandler = handler;
   }
 
-  open(metadata: OpenRequest, signal?: AbortSignal): Promise<LinkStream> {
+  open(metadata: OpenRequest | IncomingConnection, signal?: AbortSignal): Promise<LinkStream> {
     return this.#opener.open(metadata, signal);
   }
 

@@ -1,6 +1,6 @@
 import { MirrordError } from '../errors';
 import { decodeObject, encode } from './codec';
-import type { OpenAnswer, OpenRequest } from './contract';
+import type { IncomingConnection, OpenAnswer, OpenRequest } from './contract';
 import { parseWindow, type SessionWindows } from './credit';
 import { Fifo } from './fifo';
 import { FrameType } from './frame';
@@ -13,7 +13,7 @@ import type { Clock } from './timer';
 import { encodeReset } from './wire-errors';
 
 interface Opening {
-  metadata: OpenRequest;
+  metadata: OpenRequest | IncomingConnection;
   /** Undefined while it waits for room. */
   id?: number;
   window: number;
@@ -40,7 +40,7 @@ export class StreamOpener {
   }
 
   /** @throws WireFailure when the other end refuses; MirrordError when the session is over; the signal's reason */
-  open(metadata: OpenRequest, signal?: AbortSignal): Promise<LinkStream> {
+  open(metadata: OpenRequest | IncomingConnection, signal?: AbortSignal): Promise<LinkStream> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) throw signal.reason;
       if (this.#ended) throw this.#ended;

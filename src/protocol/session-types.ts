@@ -1,4 +1,4 @@
-import type { MethodName, OpenAnswer, OpenRequest, Params, Result, WireError } from './contract';
+import type { IncomingConnection, MethodName, OpenAnswer, OpenRequest, Params, Result, WireError } from './contract';
 
 /** One answer: the CBOR part and, where the method has one, the raw trailer (empty otherwise). */
 export interface CallAnswer<M extends MethodName = MethodName> {
@@ -43,20 +43,28 @@ export interface MuxStream {
 }
 
 /** An incoming OPEN: answer it with accept or refuse. */
-export interface StreamRequest<Q = OpenRequest> {
+export interface StreamRequest<Q = OpenRequest, A = OpenAnswer> {
   readonly id: number;
   readonly metadata: Q;
-  accept(answer: OpenAnswer): MuxStream;
+  accept(answer: A): MuxStream;
   refuse(error: WireError): void;
   /** The opener went away (RESET) before an answer. */
   onAbort: () => void;
 }
+
+/** A connection that the agent hands to the client. */
+export type IncomingRequest = StreamRequest<IncomingConnection, Record<string, never>>;
 
 /** What the client half offers its users (bridge worker): implemented by `tunnel/`. */
 export interface AgentLink {
   call<M extends MethodName>(method: M, params: Params<M>, options?: CallOptions): Promise<CallAnswer<M>>;
   /** Rejects with a `WireFailure` when the agent refuses, e.g. ECONNREFUSED. */
   open(metadata: OpenRequest, signal?: AbortSignal): Promise<MuxStream>;
+  /** Who takes the connections that the agent hands over. Without one they are refused. */
+  onOpen(handler: (request: IncomingRequest) => void): void;
+  onEvent(handler: (name: string, data: unknown, raw: Uint8Array) => void): void;
+  /** Where a link can move to another agent: called when it has, as subscriptions have to be made there again. */
+  onRenewed?(handler: () => void): void;
   /** Ends the session for good: GOAWAY, then the transport. */
   close(): Promise<void>;
   /** Settles when the session is over: undefined after close(), else the reason. */

@@ -60,7 +60,7 @@ export function createOutgoingPolicy(options: OutgoingPolicyOptions): Pick<Outgo
 }
 
 /** The debugger of this process, or the port where it would listen: `--inspect` children count up from there. */
-function isInspector(port: number): boolean {
+export function isInspector(port: number): boolean {
   if (port === process.debugPort) return true;
   const url = inspector.url();
   return url !== undefined && port === Number(new URL(url).port);

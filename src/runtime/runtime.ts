@@ -5,9 +5,10 @@ import type { ReadyData } from '../bridge/messages';
 import { log } from '../log';
 import { installPatches } from '../patches/install-patches';
 import { createFilePolicy } from './files';
+import { createIncomingPolicy } from './incoming';
 import { createChildAccess } from './inherit';
 import { createListenerRegistry } from './listeners';
-import { createOutgoingPolicy } from './outgoing';
+import { createOutgoingPolicy, isInspector } from './outgoing';
 import { createResolverPolicy } from './resolve';
 import type { AgentCalls, PatchContext } from './verdict';
 
@@ -23,7 +24,8 @@ export function installRuntime(bridge: Bridge, ready: ReadyData, registerPath: s
 function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): PatchContext {
   const { feature, target, info, relayPort } = ready;
   const { outgoing, dns } = feature.network;
-  const listeners = createListenerRegistry(sessionFolder(ready.session));
+  const folder = sessionFolder(ready.session);
+  const listeners = createListenerRegistry(folder);
   const calls: AgentCalls = {
     call: (method, params) => bridge.call(method, params),
     callSync: (method, params) => bridge.callSync(method, params),
@@ -57,6 +59,15 @@ function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): 
     resolver: { ...calls, ...alive, ...resolver, families: info.families },
     children: createChildAccess(ready.session, registerPath),
     listeners,
+    incoming: info.targeted
+      ? createIncomingPolicy({
+          incoming: feature.network.incoming,
+          isListed: listeners.has,
+          isInspector,
+          folder,
+          bridge,
+        })
+      : undefined,
     hostname: feature.hostname && info.targeted ? info.hostname : undefined,
     log,
   };

@@ -106,6 +106,31 @@ export interface ListenerAccess {
   closed(port: number): void;
 }
 
+/** What `patches/tcp` gets for servers of the app. */
+export interface IncomingAccess {
+  /** The port to open here for a server that asks for this one (`listen_ports`); the same where none is configured. */
+  portFor(asked: number): number;
+  /** Whether the server gets traffic of the pod, so that it may be opened on another port here when the one asked for is privileged. */
+  takes(server: { asked: number; address: string }): boolean;
+  /**
+   * A server listens. Blocks until the pod's connections come to it, or it is said why they do not. The answer is to be called
+   * when it listens no more.
+   */
+  opened(server: ListeningServer): (() => void) | undefined;
+  /** Says that a server was opened on another port than it asked for. */
+  moved(server: ListeningServer): void;
+  /** Who is behind a connection that a server of the app has accepted from loopback, if it came from the pod. */
+  peerOf(sourcePort: number, serverPort: number): { address: string; port: number; family: 4 | 6 } | undefined;
+}
+
+export interface ListeningServer {
+  /** The port the app has asked for. */
+  asked: number;
+  address: string;
+  /** The port that is open here. */
+  port: number;
+}
+
 /** All that patches are given. A patch uses what it needs and imports nothing else of the runtime. */
 export interface PatchContext {
   files: FileAccess;
@@ -113,6 +138,7 @@ export interface PatchContext {
   resolver: ResolverAccess;
   children: ChildAccess;
   listeners?: ListenerAccess;
+  incoming?: IncomingAccess;
   /** The pod's hostname; undefined = leave the client's. */
   hostname: string | undefined;
   /** Debug log, namespaced; never given values of variables or contents of files. */

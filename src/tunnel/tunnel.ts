@@ -5,8 +5,9 @@ import { GoawayCode } from '../protocol/goaway';
 import { type AgentHello, type ClientHello, ownHello } from '../protocol/hello';
 import { keepAlive } from '../protocol/keepalive';
 import { CLOSE_LIMIT, GRACE, WAKE_LIMIT } from '../protocol/limits';
+import type { OpenHandler } from '../protocol/mux';
 import { SessionError } from '../protocol/session-error';
-import type { AgentLink, CallAnswer, CallOptions, MuxStream } from '../protocol/session-types';
+import type { AgentLink, CallAnswer, CallOptions, IncomingRequest, MuxStream } from '../protocol/session-types';
 import { VERSION } from '../version';
 import { watchForGaps } from './gap-watch';
 import { dialAndGreet, type Greeting } from './greet';
@@ -104,6 +105,11 @@ export class Tunnel implements AgentLink {
 
   open(metadata: OpenRequest, signal?: AbortSignal): Promise<MuxStream> {
     return this.#connection.open(metadata, signal);
+  }
+
+  onOpen(handler: (request: IncomingRequest) => void): void {
+    // Agents open nothing else, and what the handler does not know it refuses.
+    this.#connection.onOpen(handler as unknown as OpenHandler);
   }
 
   onEvent(handler: EventHandler): void {

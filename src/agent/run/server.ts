@@ -4,6 +4,7 @@ import { SessionAcceptor } from '../../protocol/acceptor';
 import { VERSION } from '../../version';
 import type { AgentSettings } from '../arguments';
 import { RecordResolver } from '../dns/records';
+import { Incoming } from '../incoming/incoming';
 import type { Log } from '../log';
 import type { Target } from '../target/target';
 import { DRAIN_MS, EXIT } from './messages';
@@ -14,6 +15,7 @@ export class AgentServer {
   readonly #settings: AgentSettings;
   readonly #log: Log;
   readonly #acceptor: SessionAcceptor;
+  readonly #incoming: Incoming;
   readonly #sockets = new Set<Socket>();
   #target: Target;
   #leaving: NodeJS.Timeout | undefined;
@@ -28,7 +30,8 @@ export class AgentServer {
     this.#settings = settings;
     this.#target = target;
     this.#log = log;
-    const context = { target: () => this.#target, resolver: new RecordResolver() };
+    this.#incoming = new Incoming(incomingOptions(settings, log));
+    const context = { target: () => this.#target, resolver: new RecordResolver(), incoming: this.#incoming };
     this.#acceptor = new SessionAcceptor({
       verifyToken: tokenVerifier(settings.token),
       hello: () => ({ agentVersion: VERSION }),
@@ -41,7 +44,7 @@ export class AgentServer {
       onSession: (connection, hello) => {
         this.#stay();
         log.info('session started', { client: hello.clientName, sessions: this.#acceptor.sessions });
-        serveSession(connection, context, log);
+        serveSession(connection, hello.clientName, context, log);
       },
       onSessionEnd: (remaining) => {
         if (remaining === 0) this.#leaveAfter(settings.idleTimeout, `no session for ${settings.idleTimeout} s`);
@@ -79,6 +82,7 @@ export class AgentServer {
     this.#stay();
     this.#log.info(`ending: ${reason}`);
     this.#listener?.close();
+    this.#incoming.stop();
     this.#acceptor.close(reason);
     const end = () => this.#end(EXIT.ok);
     setTimeout(end, DRAIN_MS);
@@ -95,6 +99,23 @@ export class AgentServer {
   #stay(): void {
     clearTimeout(this.#leaving);
   }
+}
+
+/** Our own connections over IPv4 come from there where no group tells them: nobody else uses it. */
+const OWN_ADDRESS = '127.6.6.6';
+
+function incomingOptions({ target }: AgentSettings, log: Log) {
+  const group = process.getgid?.() || undefined;
+  const exemption = { address: OWN_ADDRESS, group };
+  if (!target) return { exemption, log, unsupported: 'without a target there is no pod whose traffic could be taken' };
+  if (target.hostNetwork) {
+    return {
+      exemption,
+      log,
+      unsupported: 'the pod uses the network of its node: its ports are those of the whole node',
+    };
+  }
+  return { exemption, log };
 }
 
 /** Compares digests: equal in length whatever was sent, and in constant time. */

@@ -8,6 +8,7 @@ import { wrapMethod } from '../wrap';
 import type { Endpoints, installAddresses } from './addresses';
 import type { Source, SourceAddresses } from './bind';
 import type { ConnectRequest, NativeTcp, TcpHandle } from './handle';
+import type { ServerPorts } from './server-ports';
 
 /** A connection the pod has been asked for and that Node takes for a connect in progress. */
 interface PendingConnect {
@@ -29,6 +30,7 @@ export interface ConnectParts {
   native: NativeTcp;
   sources: SourceAddresses;
   addresses: ReturnType<typeof installAddresses>;
+  servers: ServerPorts;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface ConnectParts {
  */
 export function installConnect(prototype: TcpHandle, context: PatchContext, parts: ConnectParts): Undo {
   const { outgoing, log } = context;
-  const { native, sources, addresses } = parts;
+  const { native, sources, addresses, servers } = parts;
   const pendings = new Map<TcpHandle, PendingConnect>();
 
   function begin(handle: TcpHandle, request: ConnectRequest, address: string, port: number, family: 4 | 6): number {
@@ -102,17 +104,27 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
     else outgoing.release();
   }
 
+  /** The app talks to a server of its own by the port that one has asked for. */
+  function ownServer(address: string, port: number, family: 4 | 6): number | undefined {
+    const opened = servers.openedFor(port);
+    if (opened === undefined) return undefined;
+    const verdict = outgoing.decide(address, opened, family);
+    const loopback = verdict.kind === 'bypass' && ['own-listener', 'loopback'].includes(verdict.reason);
+    return loopback ? opened : undefined;
+  }
+
   const wrapConnect = (name: 'connect' | 'connect6', family: 4 | 6): Undo =>
     wrapMethod(
       prototype,
       name,
       (connect) =>
         function (this: TcpHandle, request: ConnectRequest, address: string, port: number, ...rest: unknown[]) {
-          const verdict = outgoing.decide(address, port, family);
+          const opened = ownServer(address, port, family) ?? port;
+          const verdict = outgoing.decide(address, opened, family);
           log('tcp', `${address} ${port}: ${verdict.kind === 'bypass' ? `here, ${verdict.reason}` : verdict.kind}`);
           if (verdict.kind === 'remote') return begin(this, request, address, port, family);
           if (verdict.kind === 'refuse') return errnoOf(verdict.error.code ?? '') ?? errnoOf('EACCES');
-          return sources.postponedError(this) || Reflect.apply(connect, this, [request, address, port, ...rest]);
+          return sources.postponedError(this) || Reflect.apply(connect, this, [request, address, opened, ...rest]);
         },
     );
 

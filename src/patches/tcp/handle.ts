@@ -32,6 +32,14 @@ export interface TcpHandle {
   ref(): void;
   unref(): void;
   hasRef(): boolean;
+  /** Of `AsyncWrap`. */
+  getProviderType?(): number;
+}
+
+export interface FoundTcp {
+  prototype: TcpHandle;
+  /** What `getProviderType` says of the handle of a socket; handles of servers say something else. */
+  socketType: number | undefined;
 }
 
 /**
@@ -40,21 +48,21 @@ export interface TcpHandle {
  * some ten milliseconds more.) `process.binding('tcp_wrap')` would give it too, but warns under `--pending-deprecation`
  * and is refused under `--permission`.
  */
-export function findTcpPrototype(): TcpHandle {
+export function findTcp(): FoundTcp {
   const socket = new net.Socket();
   socket.on('error', () => {});
   try {
     socket.connect({ host: '127.0.0.1', port: 1 });
     const { _handle: handle } = socket as unknown as { _handle: TcpHandle | null };
     if (typeof handle?.connect !== 'function') throw new Error('net.Socket has no TCP handle in this version of Node');
-    return Object.getPrototypeOf(handle) as TcpHandle;
+    return { prototype: Object.getPrototypeOf(handle) as TcpHandle, socketType: handle.getProviderType?.() };
   } finally {
     socket.destroy();
   }
 }
 
 /** Node's own methods, called with a handle, past whatever is patched. */
-export type NativeTcp = { readonly [K in keyof TcpHandle]: TcpHandle[K] };
+export type NativeTcp = { readonly [K in Exclude<keyof TcpHandle, 'getProviderType'>]: TcpHandle[K] };
 
 export function captureNatives(prototype: TcpHandle): NativeTcp {
   const { connect, connect6, bind, bind6, listen, getsockname, getpeername, close, ref, unref, hasRef } = prototype;

@@ -1,10 +1,12 @@
 import type { Patch } from '../patch';
+import { installAccepted } from './accepted';
 import { installAddresses } from './addresses';
 import { raiseAttemptTimeout } from './attempt-timeout';
 import { installBind } from './bind';
 import { installConnect } from './connect';
-import { captureNatives, findTcpPrototype } from './handle';
+import { captureNatives, findTcp } from './handle';
 import { installListen } from './listen';
+import { installServerPorts } from './server-ports';
 
 /**
  * Outgoing TCP at the prototype of Node's TCP handles: the one place that net, tls, http, http2, fetch and every client
@@ -13,15 +15,18 @@ import { installListen } from './listen';
 export const tcpPatch: Patch = {
   name: 'net',
   install(context) {
-    const prototype = findTcpPrototype();
+    const { prototype, socketType } = findTcp();
     const native = captureNatives(prototype);
     const sources = installBind(prototype, native);
     const addresses = installAddresses(prototype);
+    const servers = installServerPorts(prototype, context, { native, socketType });
     const undos = [
       sources.undo,
       addresses.undo,
-      installConnect(prototype, context, { native, sources, addresses }),
-      installListen(prototype, context, { native, sources }),
+      servers.undo,
+      installAccepted(prototype, context, { native, servers }),
+      installConnect(prototype, context, { native, sources, addresses, servers }),
+      installListen(prototype, context, { native, sources, servers }),
       raiseAttemptTimeout(),
     ];
     return () => {

@@ -4,6 +4,7 @@ import type { Undo } from '../patch';
 import { wrapMethod } from '../wrap';
 import type { SourceAddresses } from './bind';
 import type { HandleAddress, NativeTcp, TcpHandle } from './handle';
+import type { ServerPorts } from './server-ports';
 
 /**
  * Tells which ports this thread listens on: connections to them on loopback are the app talking to itself. At the handle
@@ -11,18 +12,31 @@ import type { HandleAddress, NativeTcp, TcpHandle } from './handle';
  */
 export function installListen(
   prototype: TcpHandle,
-  { listeners }: PatchContext,
-  { native, sources }: { native: NativeTcp; sources: SourceAddresses },
+  { listeners, incoming }: PatchContext,
+  { native, sources, servers }: { native: NativeTcp; sources: SourceAddresses; servers: ServerPorts },
 ): Undo {
   const ports = new Map<TcpHandle, number>();
+  const endings = new Map<TcpHandle, () => void>();
 
-  const opened = (handle: TcpHandle) => {
-    const { port } = nameOf(native, handle);
+  const opened = (handle: TcpHandle, isNew: boolean) => {
+    const { port, address } = nameOf(native, handle);
     if (!port || ports.has(handle)) return;
     ports.set(handle, port);
+    // Before the port is registered, so that only others' servers on the same port are found there.
+    const asked = servers.askedBy(handle) ?? port;
+    const end = isNew ? incoming?.opened({ asked, address: address!, port }) : undefined;
+    if (end) endings.set(handle, end);
     listeners?.opened(port);
   };
-  for (const handle of serversUpNow()) opened(handle);
+  const closed = (handle: TcpHandle) => {
+    const port = ports.get(handle);
+    if (port === undefined || !ports.delete(handle)) return;
+    endings.get(handle)?.();
+    endings.delete(handle);
+    listeners?.closed(port);
+  };
+  // What asked for an ephemeral port cannot be told from what asked for that port: those get nothing of the pod's.
+  for (const handle of serversUpNow()) opened(handle, false);
 
   const undos = [
     wrapMethod(
@@ -31,7 +45,7 @@ export function installListen(
       (listen) =>
         function (this: TcpHandle, ...args: unknown[]) {
           const status: number = sources.postponedError(this) || Reflect.apply(listen, this, args);
-          if (status === 0) opened(this);
+          if (status === 0) opened(this, true);
           return status;
         },
     ),
@@ -40,16 +54,14 @@ export function installListen(
       'close',
       (close) =>
         function (this: TcpHandle, ...args: unknown[]) {
-          const port = ports.get(this);
-          if (port !== undefined && ports.delete(this)) listeners?.closed(port);
+          closed(this);
           return Reflect.apply(close, this, args);
         },
     ),
   ];
   return () => {
     for (const undo of undos.reverse()) undo();
-    for (const port of ports.values()) listeners?.closed(port);
-    ports.clear();
+    for (const handle of [...ports.keys()]) closed(handle);
   };
 }
 

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import type { IncomingSubscription } from '../../../src/protocol/contract';
 
 export interface AgentThread {
   port: number;
   calls(): Promise<string[]>;
+  subscriptions(): Promise<IncomingSubscription[]>;
   sessions(): Promise<number>;
   cut(): Promise<void>;
   close(): Promise<void>;
@@ -25,6 +27,7 @@ export async function startAgentThread(bundle: string, podEnv = { FROM_POD: 'yes
   return {
     port,
     calls: () => ask('calls'),
+    subscriptions: () => ask('subscriptions'),
     sessions: () => ask('sessions'),
     cut: () => ask('cut'),
     async close() {

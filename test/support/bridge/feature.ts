@@ -1,6 +1,7 @@
+import { defaultFeature } from '../../../src/config/defaults';
 import type { FeatureConfig } from '../../../src/config/types';
 
-/** The defaults, with what a test changes by TEST_ENV (JSON of `feature.env`). */
+/** The defaults, with what a test changes by TEST_ENV (JSON of `feature.env`) and TEST_INCOMING. */
 export function featureOf(env: NodeJS.ProcessEnv): FeatureConfig {
   const given = env.TEST_ENV ? JSON.parse(env.TEST_ENV) : {};
   return {
@@ -18,7 +19,7 @@ export function featureOf(env: NodeJS.ProcessEnv): FeatureConfig {
     network: {
       outgoing: { tcp: true, udp: true, ignoreLocalhost: false, filter: undefined },
       dns: { enabled: true, filter: undefined },
-      incoming: { mode: 'off' },
+      incoming: { ...defaultFeature().network.incoming, mode: 'off', ...JSON.parse(env.TEST_INCOMING ?? '{}') },
     },
     hostname: true,
   };

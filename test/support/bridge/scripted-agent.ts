@@ -1,8 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server } from 'node:net';
 import { SessionAcceptor } from '../../../src/protocol/acceptor';
+import type { IncomingSubscription } from '../../../src/protocol/contract';
 import { spliceSocket } from '../../../src/protocol/splice';
 import { toWireError } from '../../../src/protocol/wire-errors';
+import { scriptIncoming } from './scripted-incoming';
 import { TOKEN } from './token';
 
 export { TOKEN };
@@ -11,6 +13,8 @@ export interface ScriptedAgent {
   port: number;
   /** Names of the methods that were called, in order. */
   calls: string[];
+  /** What was asked of `incoming.subscribe`, in order. */
+  subscriptions: IncomingSubscription[];
   /** Sessions that are there, live or parked. */
   sessions(): number;
   /** Cuts every transport; sessions are parked. */
@@ -24,6 +28,7 @@ export interface ScriptedAgent {
  */
 export async function startScriptedAgent(podEnv: Record<string, string> = { FROM_POD: 'yes' }): Promise<ScriptedAgent> {
   const calls: string[] = [];
+  const subscriptions: IncomingSubscription[] = [];
   const sockets = new Set<import('node:net').Socket>();
   const acceptor = new SessionAcceptor({
     verifyToken: (token) => token === TOKEN,
@@ -34,8 +39,16 @@ export async function startScriptedAgent(podEnv: Record<string, string> = { FROM
       return () => clearTimeout(timer);
     },
     onSession(connection) {
+      const incoming = scriptIncoming(connection);
       connection.onCall(async (method, params) => {
         calls.push(method);
+        if (method === 'incoming.subscribe') {
+          subscriptions.push(params as IncomingSubscription);
+          return { result: await incoming.subscribe(params as IncomingSubscription) };
+        }
+        if (method === 'incoming.unsubscribe') {
+          return { result: await incoming.unsubscribe((params as { subscription: number }).subscription) };
+        }
         return answer(method, params as Record<string, any>, podEnv);
       });
       connection.onOpen((request) => {
@@ -65,6 +78,7 @@ export async function startScriptedAgent(podEnv: Record<string, string> = { FROM
   return {
     port: (server.address() as AddressInfo).port,
     calls,
+    subscriptions,
     sessions: () => acceptor.sessions,
     cut,
     close: () =>

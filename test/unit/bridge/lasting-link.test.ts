@@ -4,7 +4,8 @@ import { MirrordError } from '../../../src/errors';
 import type { AgentLink } from '../../../src/protocol/session-types';
 
 /** A link that answers with its name until it is ended. */
-function namedLink(name: string): AgentLink & { end(reason: Error): void } {
+function namedLink(name: string): AgentLink & { end(reason: Error): void; handlers: unknown[] } {
+  const handlers: unknown[] = [];
   let end!: (reason: Error | undefined) => void;
   const closed = new Promise<Error | undefined>((resolve) => {
     end = resolve;
@@ -12,6 +13,9 @@ function namedLink(name: string): AgentLink & { end(reason: Error): void } {
   return {
     call: async () => ({ result: name as never, raw: new Uint8Array() }),
     open: async () => name as never,
+    onOpen: (handler) => void handlers.push(handler),
+    onEvent: (handler) => void handlers.push(handler),
+    handlers,
     close: async () => end(undefined),
     closed,
     end,
@@ -22,6 +26,22 @@ const gone = new MirrordError('LINK_LOST', 'the agent has ended');
 const call = async (link: AgentLink, timeoutMs?: number) => (await link.call('info', {}, { timeoutMs })).result;
 
 describe('a session whose agent goes', () => {
+  it('tells the next agent who takes connections and events, and the session that it has to subscribe again', async () => {
+    const first = namedLink('first');
+    const second = namedLink('second');
+    const link = new LastingLink(first, { renew: async () => second });
+    let renewed = 0;
+    const handlers = [() => {}, () => {}] as const;
+    link.onOpen(handlers[0]);
+    link.onEvent(handlers[1]);
+    link.onRenewed(() => (renewed += 1));
+    expect(first.handlers).toEqual(handlers);
+    first.end(gone);
+    await expect.poll(() => renewed).toBe(1);
+    expect(second.handlers).toEqual(handlers);
+    await link.close();
+  });
+
   it('lets what is asked for meanwhile wait for the next agent', async () => {
     const first = namedLink('first');
     let renew!: (link: AgentLink) => void;

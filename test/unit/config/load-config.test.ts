@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DEFAULT_AGENT_IMAGE } from '../../../src/config/defaults';
+import { DEFAULT_AGENT_IMAGE, defaultFeature } from '../../../src/config/defaults';
 import { loadConfig } from '../../../src/config/load-config';
 import { isMirrordError, type MirrordError } from '../../../src/errors';
 
@@ -116,7 +116,7 @@ describe('defaults', () => {
       network: {
         outgoing: { tcp: true, udp: true, ignoreLocalhost: false, filter: undefined },
         dns: { enabled: true, filter: undefined },
-        incoming: { mode: 'off' },
+        incoming: defaultFeature().network.incoming,
       },
       hostname: true,
     });
@@ -225,8 +225,10 @@ describe('what is refused', () => {
 
 describe('what is accepted with a warning', () => {
   it.each([
-    [{ feature: { network: { incoming: 'steal' } } }, /feature\.network\.incoming\.mode .*not part of this version/],
-    [{ feature: { network: { incoming: true } } }, /incoming\.mode/],
+    [
+      { feature: { network: { incoming: { tls_delivery: {} } } } },
+      /feature\.network\.incoming\.tls_delivery .*operator/,
+    ],
     [{ feature: { fs: 'write' } }, /feature\.fs\.mode .*writes files only on this machine/],
     [{ feature: { copy_target: true } }, /copy_target .*operator/],
     [{ agent: { ephemeral: true } }, /agent\.ephemeral/],

@@ -3,7 +3,7 @@ import net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Undo } from '../../../src/patches/patch';
 import { ATTEMPT_TIMEOUT_MS } from '../../../src/patches/tcp/attempt-timeout';
-import { findTcpPrototype } from '../../../src/patches/tcp/handle';
+import { findTcp } from '../../../src/patches/tcp/handle';
 import { tcpPatch } from '../../../src/patches/tcp/index';
 import { createScript, type Script } from './scripted-context';
 
@@ -178,7 +178,7 @@ describe('a TCP handle', () => {
   });
 
   it('is Node’s own again after the undo, unless someone patched over it', () => {
-    const prototype = findTcpPrototype();
+    const { prototype } = findTcp();
     const names = [
       'connect',
       'connect6',

@@ -1,0 +1,15 @@
+import type { IncomingSubscription } from '../../protocol/contract';
+import { badParameters } from '../failure';
+import * as check from '../parameters';
+
+/** Throws BAD_PARAMETERS that names the parameter. The filter is checked where it is compiled. */
+export function checkSubscription(params: IncomingSubscription): void {
+  check.wholeNumber('port', params.port, 65_535);
+  if (params.port === 0) throw badParameters('port must be a whole number from 1 to 65535, got 0');
+  check.oneOf('mode', params.mode, ['steal', 'mirror']);
+  check.oneOf('onConcurrentSteal', params.onConcurrentSteal, ['abort', 'continue', 'override']);
+  if (params.fallback !== undefined) check.oneOf('fallback', params.fallback, ['pod']);
+  if (typeof params.keepProbes !== 'boolean') throw badParameters('keepProbes must be true or false');
+  check.text('owner', params.owner);
+  if (params.owner.length > 200) throw badParameters('owner is longer than 200 characters');
+}

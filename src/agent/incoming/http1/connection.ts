@@ -1,0 +1,249 @@
+import type { Socket } from 'node:net';
+import { answerAndEnd, badGateway, refusalText } from '../bad-gateway';
+import { openToClient, reset, type Taken } from '../connections';
+import type { RequestFacts } from '../filter/compile';
+import { abort, joinSockets } from '../join-sockets';
+import { MirrorCopy } from '../mirror';
+import type { Route } from '../routing';
+import { StreamDuplex } from '../stream-duplex';
+import type { Subscriber } from '../subscriber';
+import { BodyScanner } from './body';
+import { ByteSource, send } from './byte-source';
+import { Destination } from './destination';
+import { findHead, MalformedMessage, parseRequest, type RequestHead } from './head';
+import { type ReadAhead, readAhead } from './read-ahead';
+import { NoAnswer, passResponse } from './response';
+
+export interface Http1Options {
+  taken: Taken;
+  /** Whether a filter has to see bodies; asked for each request. */
+  needsBody(): boolean;
+  route(facts: RequestFacts): Route;
+  connectToPod(): Promise<Socket>;
+  /** Connected before it was known what the client speaks. */
+  pod?: Socket;
+  /** Gets all bytes of the client, for copies without a filter. */
+  onBytes?: (bytes: Buffer) => void;
+  onLag(subscriber: Subscriber): void;
+}
+
+const BAD_REQUEST = Buffer.from('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+
+/**
+ * One connection whose requests go to different places, one after another. Messages are told apart and passed on as the bytes
+ * they are: names, order, chunks, trailers and interim answers stay as both ends wrote them.
+ */
+export class Http1Connection {
+  readonly #options: Http1Options;
+  readonly #client: Socket;
+  readonly #source: ByteSource;
+  readonly #destinations = new Map<Subscriber | undefined, Destination>();
+  readonly #copies = new Map<Subscriber, MirrorCopy>();
+  #isIdle = true;
+
+  constructor(options: Http1Options) {
+    this.#options = options;
+    this.#client = options.taken.socket;
+    this.#source = new ByteSource(this.#client);
+    this.#source.onBytes = options.onBytes;
+    this.#source.onClose = () => this.#abandon();
+    if (options.pod) this.#destinations.set(undefined, new Destination(options.pod, undefined));
+  }
+
+  /** Resolves when nothing more is left to decide; never rejects. */
+  async serve(): Promise<void> {
+    try {
+      for (let head = await this.#nextRequest(); head; head = await this.#nextRequest()) {
+        if (!(await this.#serveRequest(head))) return;
+      }
+      for (const { socket } of this.#destinations.values()) socket.end();
+      this.#client.end();
+    } catch (error) {
+      if (error instanceof MalformedMessage) return await this.#passRest();
+      reset(this.#client);
+      this.#abandon();
+    } finally {
+      for (const copy of this.#copies.values()) copy.end();
+    }
+  }
+
+  async #nextRequest(): Promise<RequestHead | undefined> {
+    this.#isIdle = true;
+    for (;;) {
+      const length = findHead(this.#source.buffered);
+      // Parsed before it is taken: what cannot be parsed is passed on whole.
+      if (length > 0) {
+        const head = parseRequest(this.#source.buffered.subarray(0, length));
+        this.#source.take(length);
+        this.#isIdle = false;
+        return head;
+      }
+      if (await this.#source.more()) continue;
+      if (this.#source.buffered.length > 0) throw new MalformedMessage('an end within a head');
+      return undefined;
+    }
+  }
+
+  /** Whether the connection goes on to a next request. */
+  async #serveRequest(head: RequestHead): Promise<boolean> {
+    const scanner = new BodyScanner(head.framing);
+    const ahead: ReadAhead = this.#options.needsBody()
+      ? await readAhead(this.#source, scanner)
+      : { pieces: [], body: undefined };
+    const { method, target, headers } = head;
+    const { winner, copies } = this.#options.route({ method, target, headers, body: ahead.body });
+    const to = copies.map((subscriber) => this.#copyFor(subscriber));
+    for (const copy of to) for (const piece of [head.raw, ...ahead.pieces]) copy.write(piece);
+    const request = { head, scanner, pieces: ahead.pieces, copies: to };
+    return this.#exchange(request, winner);
+  }
+
+  async #exchange(request: Request, winner: Subscriber | undefined): Promise<boolean> {
+    const destination = await this.#destinationFor(winner);
+    if (!destination) return false;
+    const again = destination.used++ > 0;
+    const sending = this.#sendRequest(request, destination);
+    try {
+      const { close, tunnel } = await passResponse(destination.source, this.#client, request.head);
+      if (tunnel) return this.#tunnel(destination, request.copies);
+      if (close) {
+        destination.socket.end();
+        answerAndEnd(this.#client, Buffer.alloc(0));
+        return false;
+      }
+      await sending;
+      return true;
+    } catch (error) {
+      destination.abort();
+      this.#destinations.delete(winner);
+      const untouched = request.head.framing.kind === 'none';
+      // A connection that was kept open may have been closed just as it was used again.
+      if (error instanceof NoAnswer && again && untouched && !this.#client.destroyed)
+        return this.#exchange(request, winner);
+      return this.#handleFailure(error, request, destination);
+    }
+  }
+
+  #handleFailure(error: unknown, request: Request, { subscriber }: Destination): boolean | Promise<boolean> {
+    if (this.#client.destroyed) return false;
+    if (request.malformed) answerAndEnd(this.#client, BAD_REQUEST);
+    else if (!(error instanceof NoAnswer)) reset(this.#client);
+    else if (!subscriber) {
+      if (error.ended) answerAndEnd(this.#client, Buffer.alloc(0));
+      else reset(this.#client);
+    } else if (subscriber.params.fallback === 'pod' && request.head.framing.kind === 'none') {
+      return this.#exchange(request, undefined);
+    } else answerAndEnd(this.#client, badGateway(refusalText(subscriber, { message: 'the connection to it ended' })));
+    return false;
+  }
+
+  /** Undefined when there is none, and the caller has been told. */
+  async #destinationFor(winner: Subscriber | undefined): Promise<Destination | undefined> {
+    const known = this.#destinations.get(winner);
+    if (known?.usable) return known;
+    known?.abort();
+    try {
+      const socket = winner
+        ? new StreamDuplex(await openToClient(winner, this.#options.taken, 'http1'))
+        : await this.#options.connectToPod();
+      const made = new Destination(socket, winner);
+      // A server that closes an idle connection means the client to know.
+      made.source.onEnd = () => this.#isIdle && this.#client.end();
+      this.#destinations.set(winner, made);
+      if (this.#client.destroyed) made.abort();
+      return made;
+    } catch (error) {
+      if (winner?.params.fallback === 'pod') return this.#destinationFor(undefined);
+      if (winner) answerAndEnd(this.#client, badGateway(refusalText(winner, error)));
+      else reset(this.#client);
+      return undefined;
+    }
+  }
+
+  /** Never rejects: what goes wrong shows in the answer. */
+  async #sendRequest(request: Request, destination: Destination): Promise<void> {
+    const { head, scanner, pieces, copies } = request;
+    const { socket } = destination;
+    try {
+      for (const piece of [head.raw, ...pieces]) await send(socket, piece);
+      while (!scanner.done) {
+        if (this.#source.buffered.length === 0 && !(await this.#source.more())) break;
+        const piece = this.#source.take(scanner.scan(this.#source.buffered));
+        for (const copy of copies) copy.write(piece);
+        await send(socket, piece);
+      }
+      this.#source.onEnd = () => socket.end();
+      if (this.#source.ended) socket.end();
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) return destination.abort();
+      // The application may read it otherwise; a client has no use for it.
+      if (destination.subscriber) {
+        request.malformed = true;
+        return destination.abort();
+      }
+      await this.#sendAll(destination);
+    }
+  }
+
+  async #sendAll({ socket }: Destination): Promise<void> {
+    try {
+      do await send(socket, this.#source.take(this.#source.buffered.length));
+      while (await this.#source.more());
+      socket.end();
+    } catch {
+      abort(socket);
+    }
+  }
+
+  #copyFor(subscriber: Subscriber): MirrorCopy {
+    const known = this.#copies.get(subscriber);
+    if (known) return known;
+    const { taken, onLag } = this.#options;
+    const made = new MirrorCopy(subscriber, taken, 'http1', () => onLag(subscriber));
+    this.#copies.set(subscriber, made);
+    return made;
+  }
+
+  /** The rest of the connection belongs to one side: an upgrade was taken, or it is no HTTP we can cut. */
+  #tunnel({ socket, source }: Destination, copies: MirrorCopy[]): false {
+    const client = this.#client;
+    const { onBytes } = this.#options;
+    const fromClient = this.#source.release();
+    const fromOther = source.release();
+    for (const copy of copies) copy.write(fromClient);
+    if (fromClient.length > 0) socket.write(fromClient);
+    if (fromOther.length > 0) client.write(fromOther);
+    client.on('data', (bytes: Buffer) => {
+      onBytes?.(bytes);
+      for (const copy of copies) copy.write(bytes);
+    });
+    client.once('close', () => {
+      for (const copy of copies) copy.end();
+    });
+    for (const copy of copies) this.#forget(copy);
+    joinSockets(client, socket);
+    return false;
+  }
+
+  #forget(copy: MirrorCopy): void {
+    for (const [subscriber, known] of this.#copies) if (known === copy) this.#copies.delete(subscriber);
+  }
+
+  async #passRest(): Promise<void> {
+    const pod = await this.#destinationFor(undefined);
+    if (pod) this.#tunnel(pod, []);
+  }
+
+  #abandon(): void {
+    for (const destination of this.#destinations.values()) destination.abort();
+  }
+}
+
+interface Request {
+  head: RequestHead;
+  scanner: BodyScanner;
+  /** Of its body, read before it was known where it goes. */
+  pieces: Buffer[];
+  copies: MirrorCopy[];
+  malformed?: boolean;
+}

@@ -1,0 +1,50 @@
+import type { Socket } from 'node:net';
+import type { MuxStream } from '../../protocol/session-types';
+import { spliceSocket } from '../../protocol/splice';
+import { answerAndEnd, badGateway, refusalText } from './bad-gateway';
+import { openToClient, reset, type Taken } from './connections';
+import { joinSockets } from './join-sockets';
+import type { FirstBytes } from './peek';
+import type { Subscriber } from './subscriber';
+
+/** A connection as bytes: what was read of it and could not be put back comes first. */
+export interface RawConnection {
+  taken: Taken;
+  rest: Buffer;
+  kind: FirstBytes;
+  connectToPod(): Promise<Socket>;
+}
+
+/** All of it to the pod's application. A pod that refuses is one that resets, for whoever has connected to us already. */
+export async function passToPod({ taken, rest, connectToPod }: RawConnection, pod?: Socket): Promise<void> {
+  const { socket } = taken;
+  try {
+    const other = pod ?? (await connectToPod());
+    if (rest.length > 0) other.write(rest);
+    joinSockets(socket, other);
+  } catch {
+    reset(socket);
+  }
+}
+
+/** All of it to the one who steals the port. */
+export async function stealRaw(connection: RawConnection, subscriber: Subscriber): Promise<void> {
+  const { taken, rest, kind } = connection;
+  const { socket } = taken;
+  let stream: MuxStream;
+  try {
+    const http = kind === 'http1' || kind === 'http2' ? kind : undefined;
+    stream = await openToClient(subscriber, taken, http);
+  } catch (error) {
+    if (subscriber.params.fallback === 'pod') return passToPod(connection);
+    if (kind === 'http1') answerAndEnd(socket, badGateway(refusalText(subscriber, error)));
+    else reset(socket);
+    return;
+  }
+  // What happened while the stream was opened has had no listener: splicing hears only what comes.
+  const { destroyed, readableEnded } = socket;
+  spliceSocket(stream, socket);
+  if (destroyed) return;
+  if (rest.length > 0) stream.write(rest);
+  if (readableEnded) stream.end();
+}

@@ -1,0 +1,149 @@
+import type { Socket } from 'node:net';
+import type { Log } from '../log';
+import { connectToPod, reset, type Taken } from './connections';
+import { Http1Connection } from './http1/connection';
+import { Http2Connection } from './http2/connection';
+import { MirrorCopy } from './mirror';
+import { type Peeked, peek } from './peek';
+import { isProbeHead } from './probe';
+import { passToPod, stealRaw } from './raw';
+import { routeRequest } from './routing';
+import type { Exemption } from './rules/rules';
+import type { Subscriber } from './subscriber';
+
+/** How long a server that speaks first is held up, at most. */
+const SILENCE_MS = 200;
+
+export interface TakeContext {
+  /** Subscribers of the port whose link is there, newest first; asked again for each request. */
+  active(): Subscriber[];
+  exemption: Exemption;
+  log: Log;
+}
+
+/** Decides what becomes of a connection that was redirected. Never rejects. */
+export async function takeConnection(taken: Taken, { active, exemption, log }: TakeContext): Promise<void> {
+  const { socket } = taken;
+  const pod = () => connectToPod(taken, exemption);
+  const onLag = ({ id, params }: Subscriber) =>
+    log.warn('a copy ended: the client reads too slowly', { subscription: id, port: params.port });
+  try {
+    const now = active();
+    const filtered = now.some(({ matches }) => matches !== undefined);
+    const owner = now.find(({ params, matches }) => params.mode === 'steal' && matches === undefined);
+    const copies = now.filter(({ params, matches }) => params.mode === 'mirror' && matches === undefined);
+    // Nobody decides by content: the pod's application is connected at once.
+    if (!filtered && !owner) {
+      const connection = { taken, rest: EMPTY, kind: 'other' as const, connectToPod: pod };
+      tee(taken, copies, undefined, EMPTY, onLag);
+      return await passToPod(connection);
+    }
+    const first = await peek(socket, SILENCE_MS);
+    if (first.kind === 'ended') return void socket.destroy();
+    if (filtered) return await takeFiltered({ taken, first, pod, active, copies, onLag });
+    const connection = { taken, rest: first.rest, kind: first.kind, connectToPod: pod };
+    tee(taken, copies, first.kind, first.rest, onLag);
+    if (owner!.params.keepProbes && first.kind === 'http1' && (await isProbeHead(socket))) await passToPod(connection);
+    else await stealRaw(connection, owner!);
+  } catch (error) {
+    log.debug('a connection was dropped', { reason: (error as Error)?.message });
+    reset(socket);
+  }
+}
+
+interface Filtered {
+  taken: Taken;
+  first: Peeked;
+  pod(): Promise<Socket>;
+  active(): Subscriber[];
+  /** Who gets all of it, whatever it is. */
+  copies: Subscriber[];
+  onLag(subscriber: Subscriber): void;
+}
+
+async function takeFiltered({ taken, first, pod, active, copies, onLag }: Filtered): Promise<void> {
+  const { socket } = taken;
+  let { kind, rest } = first;
+  let connected: Socket | undefined;
+  if (kind === 'silent') {
+    connected = await pod();
+    // Whoever speaks first now decides: a client that was only slow is still filtered.
+    if (await podSpeaksFirst(connected, socket)) kind = 'other';
+    else ({ kind, rest } = await peek(socket, 0));
+    if (kind === 'ended') return void connected.destroy();
+  }
+  const common = {
+    taken,
+    pod: connected,
+    connectToPod: pod,
+    needsBody: () => active().some(({ matches }) => matches?.needsBody),
+    route: (facts: Parameters<typeof routeRequest>[1]) => routeRequest(active(), facts),
+    onLag,
+  };
+  if (kind === 'http2') {
+    // These bytes never pass through here: its copies are made of requests, filter or not.
+    new Http2Connection(common);
+    return;
+  }
+  if (kind === 'http1') {
+    const onBytes = copyBytes(taken, copies, kind, onLag);
+    await new Http1Connection({ ...common, onBytes }).serve();
+    return;
+  }
+  tee(taken, copies, undefined, rest, onLag);
+  const owner = active().find(({ params, matches }) => params.mode === 'steal' && matches === undefined);
+  const connection = { taken, rest, kind, connectToPod: pod };
+  if (!owner) return passToPod(connection, connected);
+  connected?.destroy();
+  await stealRaw(connection, owner);
+}
+
+/** Resolves with true when the application has sent something (or ended), with false when the client has. */
+function podSpeaksFirst(pod: Socket, client: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (podFirst: boolean) => {
+      pod.off('readable', fromPod).off('close', fromPod);
+      client.off('readable', fromClient).off('end', fromClient).off('close', fromClient);
+      resolve(podFirst);
+    };
+    const fromPod = () => settle(true);
+    const fromClient = () => settle(false);
+    pod.on('readable', fromPod).on('close', fromPod);
+    client.on('readable', fromClient).on('end', fromClient).on('close', fromClient);
+  });
+}
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+/** Copies what a client sends from now on, beside whoever else reads it. */
+function tee(
+  taken: Taken,
+  copies: Subscriber[],
+  kind: string | undefined,
+  rest: Buffer,
+  onLag: (subscriber: Subscriber) => void,
+): void {
+  if (copies.length === 0) return;
+  const http = kind === 'http1' || kind === 'http2' ? kind : undefined;
+  const write = copyBytes(taken, copies, http, onLag)!;
+  if (rest.length > 0) write(rest);
+  // Without starting the flow: what reads it for good does.
+  taken.socket.pause().on('data', write);
+}
+
+function copyBytes(
+  taken: Taken,
+  copies: Subscriber[],
+  http: 'http1' | 'http2' | undefined,
+  onLag: (subscriber: Subscriber) => void,
+): ((bytes: Buffer) => void) | undefined {
+  if (copies.length === 0) return undefined;
+  const made = copies.map((subscriber) => new MirrorCopy(subscriber, taken, http, () => onLag(subscriber)));
+  const end = () => {
+    for (const copy of made) copy.end();
+  };
+  taken.socket.once('end', end).once('close', end);
+  return (bytes) => {
+    for (const copy of made) copy.write(bytes);
+  };
+}

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import {
+  apply,
+  configMap,
+  createNamespace,
+  deployment,
+  eventually,
+  runInPod,
+  service,
+  waitForDeployment,
+} from '../support/cluster';
+import { clusterEnv, preload } from '../support/spawn-app';
+
+const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), 'utf8');
+const app = new URL('./fixtures/incoming-app.cjs', import.meta.url).pathname;
+
+export interface Developer {
+  /** JSON values the app has printed so far. */
+  heard: unknown[];
+  readonly stderr: string;
+  process: ChildProcess;
+  /** Ends the app in good order. */
+  leave(): Promise<void>;
+}
+
+export interface IncomingWorld {
+  namespace: string;
+  targetPod: string;
+  callerIP: string;
+  /** What a pod beside the target gets, see `incoming-caller.cjs`. */
+  call(kind: string, header?: string, host?: string): Promise<any>;
+  /** Starts the app of the developer and waits until it listens. */
+  develop(incoming: Record<string, string>, ports?: string): Promise<Developer>;
+  /** Ends all apps, whatever they do. */
+  leaveAll(): Promise<void>;
+  drop(): Promise<void>;
+}
+
+/** A target with servers behind a Service, a pod that calls them, and developers who take its traffic. */
+export async function createIncomingWorld(prefix: string): Promise<IncomingWorld> {
+  const { name: namespace, drop } = await createNamespace(prefix);
+  const volumes = { '/app': { configMap: { name: 'code' } } };
+  await apply(
+    configMap(namespace, 'code', {
+      'target.cjs': fixture('incoming-target.cjs'),
+      'caller.cjs': fixture('incoming-caller.cjs'),
+    }),
+    service(namespace, 'target', [8090, 8091, 8092]),
+    deployment({ name: 'target', namespace, command: ['node', '/app/target.cjs'], port: 8090, volumes }),
+    deployment({ name: 'caller', namespace, command: ['node', '-e', 'setInterval(() => {}, 1e6)'], volumes }),
+  );
+  const [target, caller] = await Promise.all([
+    waitForDeployment(namespace, 'target'),
+    waitForDeployment(namespace, 'caller'),
+  ]);
+  const developers = new Set<ChildProcess>();
+  return {
+    namespace,
+    targetPod: target.metadata!.name!,
+    callerIP: caller.status!.podIP!,
+    async call(kind, header = '', host = 'target') {
+      const command = ['node', '/app/caller.cjs', kind, host, header];
+      return JSON.parse(await runInPod(namespace, caller.metadata!.name!, command));
+    },
+    async develop(incoming, ports = '8090') {
+      const env: NodeJS.ProcessEnv = {
+        ...process.env,
+        ...clusterEnv('deployment/target', namespace),
+        MIRRORD_PROGRESS: 'off',
+        APP_PORTS: ports,
+        ...incoming,
+      };
+      for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
+      const child = spawn(process.execPath, ['-r', preload, app], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+      developers.add(child);
+      const developer = watch(child);
+      await eventually(
+        `the developer's app to listen; it says ${developer.stderr}`,
+        async () => {
+          if (child.exitCode !== null) throw new Error(`the app has ended: ${developer.stderr}`);
+          return developer.heard.includes('up');
+        },
+        40_000,
+      );
+      return developer;
+    },
+    async leaveAll() {
+      for (const child of developers) child.kill('SIGKILL');
+      developers.clear();
+    },
+    async drop() {
+      for (const child of developers) child.kill('SIGKILL');
+      await drop();
+    },
+  };
+}
+
+function watch(child: ChildProcess): Developer {
+  const heard: unknown[] = [];
+  let stderr = '';
+  let rest = '';
+  child.stdout!.on('data', (chunk) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop()!;
+    heard.push(...lines.map((line) => JSON.parse(line)));
+  });
+  child.stderr!.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  return {
+    heard,
+    process: child,
+    get stderr() {
+      return stderr;
+    },
+    async leave() {
+      child.stdin!.write('leave\n');
+      await ended;
+    },
+  };
+}
