@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,6 +7,8 @@ import vm from 'node:vm';
 
 /** Milliseconds after which what was compiled by then is worth keeping: a start uses most of the code. */
 const KEEP_AFTER = 1_500;
+/** Milliseconds after which a file of an earlier version goes; one that is still used is made anew, which costs one start. */
+const MAX_AGE = 30 * 86_400_000;
 
 /**
  * Runs a CommonJS file as `require` would, with V8's code cache from the user's cache folder. The cache is found by a hash of
@@ -15,7 +17,7 @@ const KEEP_AFTER = 1_500;
 export function loadCached(file: string, folder = cacheFolder()): void {
   const require = createRequire(file);
   const source = readFileSync(file, 'utf8');
-  const cache = folder && join(folder, `${keyOf(file, source)}.bin`);
+  const cache = folder && join(folder, `${keyOf(source)}.bin`);
   const cachedData = cache ? readOrNothing(cache) : undefined;
   const script = new vm.Script(
     `(function (exports, require, module, __filename, __dirname) {${source}\n})`,
@@ -28,9 +30,9 @@ export function loadCached(file: string, folder = cacheFolder()): void {
   setTimeout(() => keep(cache, script), KEEP_AFTER).unref();
 }
 
-function keyOf(file: string, source: string): string {
+function keyOf(source: string): string {
   const { arch, versions } = process;
-  return createHash('sha256').update(`${file}\n${versions.v8} ${arch}\n`).update(source).digest('hex').slice(0, 32);
+  return createHash('sha256').update(`${versions.v8} ${arch}\n`).update(source).digest('hex').slice(0, 32);
 }
 
 function cacheFolder(): string | undefined {
@@ -59,7 +61,15 @@ function keep(path: string, script: vm.Script): void {
     const fresh = `${path}.${process.pid}`;
     writeFileSync(fresh, script.createCachedData(), { mode: 0o600 });
     renameSync(fresh, path);
+    removeOld(dirname(path));
   } catch {
     // A cache that cannot be written is none.
+  }
+}
+
+function removeOld(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (Date.now() - statSync(path).mtimeMs > MAX_AGE) unlinkSync(path);
   }
 }

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { MuxStream } from './session-types';
 
-/** A socket with `allowHalfOpen`. TCP sockets have `resetAndDestroy`; on others it may throw. */
-export type SplicableSocket = Duplex & { resetAndDestroy?(): unknown };
+/** A socket with `allowHalfOpen`. */
+export type SplicableSocket = Duplex;
 
 /**
  * Joins a stream and a socket for good: bytes both ways with back-pressure, half-close both ways, reset both ways. Credit
@@ -37,13 +37,21 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
   else socket.resume();
 }
 
-/** A reset as the peer of a TCP connection sees it: RST, not FIN. */
-function abort(socket: SplicableSocket): void {
+/**
+ * A reset as the peer of a TCP connection sees it: RST, not FIN. Node's own `resetAndDestroy` sends what is written and a FIN
+ * first, and a peer that reads that before the RST takes half of an answer for the whole.
+ */
+export function abort(socket: SplicableSocket): void {
   if (socket.destroyed) return;
-  try {
-    if (socket.resetAndDestroy) socket.resetAndDestroy();
-    else socket.destroy();
-  } catch {
+  const { _handle } = socket as { _handle?: { reset?: unknown } | null };
+  if (socket.writableFinished) {
+    socket.destroy();
+  } else if (socket.writableEnded) {
+    // That direction is complete: who reads slowly still gets all of it.
+    socket.once('finish', () => socket.destroy());
+  } else {
+    // What `_destroy` of a socket looks at; handles of other kinds cannot be reset.
+    if (typeof _handle?.reset === 'function') Object.assign(socket, { resetAndClosing: true });
     socket.destroy();
   }
 }

@@ -131,6 +131,28 @@ describe('spliceSocket', () => {
     expect((await failed)[0]).toMatchObject({ code: 'ECONNRESET' });
   });
 
+  it('never lets half of an answer look like the whole when the session ends in the middle', async () => {
+    onTarget = (socket) => {
+      socket.on('error', () => {});
+      const more = () => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(64 * 1024)));
+        socket.once('drain', more);
+      };
+      more();
+    };
+    const apps = await Promise.all(Array.from({ length: 20 }, connectApp));
+    const outcomes = apps.map(
+      (app) =>
+        new Promise<string>((resolve) => {
+          app.once('end', () => resolve('end'));
+          app.once('error', (error: NodeJS.ErrnoException) => resolve(error.code!));
+        }),
+    );
+    await Promise.all(apps.map((app) => once(app, 'data').then(() => app.resume())));
+    acceptor.close();
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['ECONNRESET']));
+  });
+
   it('stops the server when the app does not read, and loses nothing', async () => {
     const total = 64 * 1024 * 1024;
     let written = 0;

@@ -38,6 +38,7 @@ export async function buildBundles(): Promise<Bundles> {
     });
   await Promise.all([
     make('test/support/bridge/worker.ts', 'bridge-worker'),
+    make('src/bridge/worker-loader.ts', 'worker-loader'),
     make('src/register.ts', 'register'),
     make('src/runtime/preload.ts', 'preload'),
     make('src/index.ts', 'index'),
@@ -47,7 +48,7 @@ export async function buildBundles(): Promise<Bundles> {
   writeFileSync(register, readFileSync(join(root, 'register.cjs')));
   return {
     folder,
-    worker: join(dist, 'bridge-worker.cjs'),
+    worker: join(dist, 'worker-loader.cjs'),
     register,
     index: join(dist, 'index.cjs'),
     agent: join(dist, 'agent-host.mjs'),
