@@ -1,3 +1,4 @@
+import { capabilities, resolverLimits, securityProfiles } from './agent-values';
 import {
   anything,
   boolean,
@@ -55,7 +56,7 @@ const filter: Section = {
 };
 
 const target: Section = {
-  keys: { path: setting(anything), namespace: setting(string) },
+  keys: { path: setting(anything), namespace: setting(string), replicas: setting(oneOf('one', 'all')) },
   shorthand: (value) => (typeof value === 'string' ? { path: value } : undefined),
   expected: 'a string such as "deployment/web", or an object with "path" and "namespace"',
 };
@@ -95,16 +96,14 @@ const agent: Section = {
     priority_class: setting(string),
     node_selector: setting(stringMap),
     log_level: setting(logLevel),
-    ephemeral: { type: boolean, inactive: (value) => (value === true ? LATER : undefined) },
-    ...inactive(
-      'disabled_capabilities',
-      'security_context',
-      'check_out_of_pods',
-      'metrics',
-      'flush_connections',
-      'dns',
-    ),
-    ...inactive('exclude_from_mesh', 'disable_mesh_sidecar_injection', 'inject_headers', 'override_cache_control'),
+    ephemeral: setting(boolean),
+    disabled_capabilities: setting(capabilities),
+    security_context: setting(securityProfiles),
+    check_out_of_pods: setting(boolean),
+    disable_mesh_sidecar_injection: setting(boolean),
+    dns: setting(resolverLimits),
+    ...inactive('metrics', 'flush_connections'),
+    ...inactive('exclude_from_mesh', 'inject_headers', 'override_cache_control'),
     ...inactive('max_body_buffer_size', 'max_body_buffer_timeout', 'http_detection_timeout', 'nftables'),
     ...inactiveBecause(NATIVE, 'json_log', 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
   },
