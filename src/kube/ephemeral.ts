@@ -71,7 +71,7 @@ function findRunning({ spec, status }: Pod, { container: targeted }: ChosenTarge
   );
 }
 
-function buildContainer(config: AgentConfig, target: ChosenTarget, { spec }: Pod): Container {
+export function buildContainer(config: AgentConfig, target: ChosenTarget, { spec }: Pod): Container {
   const address = { port: randomInt(30_000, 65_536), token: randomBytes(32).toString('hex') };
   const args = [...targetArgs(target), '--ephemeral', ...(spec.shareProcessNamespace ? ['--shared-processes'] : [])];
   return {
