@@ -1,11 +1,9 @@
 import { loadConfig } from '../config/load-config';
 import type { ConfigOverrides } from '../config/types';
-import { retryWhileStarting, startAgent } from '../kube/start-agent';
+import { startAgent } from '../kube/start-agent';
 import type { AgentHandle } from '../kube/types';
-import type { AgentLink } from '../protocol/session-types';
-import { connectTunnel } from '../tunnel/tunnel';
+import { connectMember, type Member } from './agents/member';
 import type { Boot, BootContext } from './boot';
-import { clientName } from './client-name';
 import { openSession } from './open-session';
 
 /** What a start may take beyond the agent's own limit: reading, finding the target, the first round trips. */
@@ -22,8 +20,10 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
     for (const text of warnings) context.progress({ type: 'warn', step: 'config', text });
     const handle = await startAgent(config, context.progress, context.signal);
     try {
-      const link = await connect(handle, context);
-      return await openSession(config, handle, link, { progress: context.progress, expectsChildren });
+      const first = await connect(handle, context);
+      const { progress } = context;
+      const follow = { first, pods: handle.pods };
+      return await openSession(config, handle, first.link, { progress, expectsChildren, follow });
     } catch (error) {
       await handle.abandon();
       throw error;
@@ -31,13 +31,10 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
   };
 }
 
-async function connect(handle: AgentHandle, { progress, signal }: BootContext): Promise<AgentLink> {
+async function connect(handle: AgentHandle, { progress, signal }: BootContext): Promise<Member> {
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
-  const { token } = handle.handoff;
-  const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: handle.dial, token, clientName: clientName() }),
-  );
-  if (!signal.aborted) return link;
-  await link.close();
+  const member = await connectMember(handle);
+  if (!signal.aborted) return member;
+  await member.link.close();
   throw signal.reason;
 }

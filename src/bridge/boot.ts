@@ -1,10 +1,13 @@
 import type { Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
+import type { LinkSet } from './agents/link-set';
 import type { ReadyData } from './messages';
 
 /** What a start gives the worker, whichever role it has. */
 export interface Booted {
   link: AgentLink;
+  /** The agents behind the link, for what concerns each of them; an owner has it. */
+  links?: LinkSet | undefined;
   ready: Omit<ReadyData, 'relayPort'>;
   /** Releases what was made beside the link, at the limit at the latest. */
   close(limitMs: number): Promise<void>;

@@ -29,6 +29,14 @@ export class SpareTransport {
     );
   }
 
+  /** The agent is another one now: what was prepared leads to the old one. */
+  renew(): void {
+    if (!this.spare) return;
+    void this.spare.then((transport) => transport?.destroy());
+    this.spare = undefined;
+    this.prepare();
+  }
+
   close(): void {
     this.closed = true;
     void this.spare?.then((transport) => transport?.destroy());

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentHandle } from './types';
+import type { StartedAgent } from './types';
 
 /** Milliseconds between tries: a container that runs listens some tens of milliseconds later. */
 const INTERVAL = 20;
@@ -23,7 +23,7 @@ const NOT_YET = new Set([
  * @param attempt dials and greets; only an agent that answers proves that it serves, an open port-forward does not
  * @throws what the last attempt threw, or MirrordError AGENT_FAILED, AGENT_START_TIMEOUT
  */
-export async function retryWhileStarting<T>(handle: AgentHandle, attempt: () => Promise<T>): Promise<T> {
+export async function retryWhileStarting<T>(handle: StartedAgent, attempt: () => Promise<T>): Promise<T> {
   const { startup } = handle;
   try {
     for (;;) {

@@ -4,8 +4,9 @@ import { AgentStartup } from './agent-startup';
 import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
 import { findTarget } from './find-target';
+import { followPods } from './follow-pods';
 import { type PlacedAgent, type Placement, placeAgent } from './placement';
-import type { AgentHandle, ChosenTarget, Progress, StartAgent } from './types';
+import type { ChosenTarget, Progress, StartAgent, StartedAgent } from './types';
 
 export { retryWhileStarting } from './retry-while-starting';
 
@@ -27,10 +28,20 @@ export const startAgent: StartAgent = async (config, progress, signal) => {
   try {
     const namespace = config.namespace ?? cluster.namespace;
     const target = await chooseTarget(cluster, config, namespace, progress, signal);
-    const placement = placeAgent(config.agent, target, config.agent.namespace ?? namespace);
-    return await step(progress, 'agent', 'Starting the agent', () =>
-      bringUp(cluster, config, placement, target, signal),
-    );
+    const handle = await startFor(target, progress, signal);
+    return {
+      ...handle,
+      pods: followPods(cluster, config.target, namespace, startFor),
+      async abandon() {
+        await handle.abandon();
+        cluster.close();
+      },
+    };
+
+    async function startFor(chosen: ChosenTarget | undefined, tell: Progress, abort?: AbortSignal) {
+      const placement = placeAgent(config.agent, chosen, config.agent.namespace ?? namespace);
+      return step(tell, 'agent', 'Starting the agent', () => bringUp(cluster, config, placement, chosen, abort));
+    }
   } catch (error) {
     cluster.close();
     throw error;
@@ -62,7 +73,7 @@ async function bringUp(
   placement: Placement,
   target: ChosenTarget | undefined,
   signal: AbortSignal | undefined,
-): Promise<[AgentHandle, string]> {
+): Promise<[StartedAgent, string]> {
   for (let round = 1; ; round++) {
     // The watch is opened first: an agent can be up before a second request would have been sent.
     const startup = new AgentStartup(cluster, placement, config.agent.startupTimeout, signal);
@@ -100,7 +111,7 @@ function createHandle(
   placed: PlacedAgent,
   pod: string,
   startup: AgentStartup,
-): AgentHandle {
+): StartedAgent {
   const { kubeconfig, context, acceptInvalidCertificates } = config;
   const { namespace } = placement;
   const { created, port, token } = placed;
@@ -112,7 +123,6 @@ function createHandle(
     async abandon() {
       startup.finish();
       if (created) await placed.remove(cluster).catch(() => {});
-      cluster.close();
     },
   };
 }

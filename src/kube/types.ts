@@ -53,7 +53,7 @@ export interface AgentStart {
 }
 
 /** A running agent. */
-export interface AgentHandle {
+export interface StartedAgent {
   handoff: AgentHandoff;
   dial: Dial;
   /** Whether this call created the Job, or joined one that was there. */
@@ -62,6 +62,30 @@ export interface AgentHandle {
   startup: AgentStart;
   /** For a start that fails after this point: deletes the Job if this call created it. Never rejects. */
   abandon(): Promise<void>;
+}
+
+/** The agent a session begins with, and the way to those that come after it. */
+export interface AgentHandle extends StartedAgent {
+  pods: TargetPods;
+}
+
+/** The pods of a target while a session lasts. All of it uses the connections to the API server that the start has made. */
+export interface TargetPods {
+  /**
+   * Those that can be the target now, the best first; without a target, one that is undefined.
+   *
+   * @throws MirrordError as the start does
+   */
+  find(signal?: AbortSignal): Promise<(ChosenTarget | undefined)[]>;
+  /**
+   * Tells all that can be the target, at first and whenever that changes, until the signal aborts. Never rejects: what cannot
+   * be watched is tried again.
+   */
+  watch(onChange: (targets: ChosenTarget[]) => void, signal: AbortSignal): Promise<void>;
+  /** Resolves with the reason when that very container ends or its pod is on its way out, or when the signal aborts. */
+  untilLeaving(target: ChosenTarget, signal: AbortSignal): Promise<string>;
+  /** Starts or joins the agent of a pod. Rejects as `StartAgent` does; its `abandon` leaves other agents alone. */
+  start(target: ChosenTarget | undefined, progress: Progress, signal?: AbortSignal): Promise<StartedAgent>;
 }
 
 export type StartAgent = (config: ResolvedConfig, progress: Progress, signal?: AbortSignal) => Promise<AgentHandle>;

@@ -18,7 +18,10 @@ export function registerExec(program: Command): void {
   program
     .command('exec')
     .description('Run a command in the context of a pod: its environment, files, DNS and outgoing traffic.')
-    .option('-t, --target <path>', 'KIND/NAME such as deployment/web, with /container/NAME where it has several; see mirrord ls')
+    .option(
+      '-t, --target <path>',
+      'KIND/NAME such as deployment/web, with /container/NAME where it has several; see mirrord ls',
+    )
     .option('-n, --target-namespace <namespace>', 'namespace of the target (default: the one of the context)')
     .option('-f, --config-file <file>', 'configuration file (default: .mirrord/mirrord.json, then mirrord.json)')
     .option('--context <name>', 'context of the kubeconfig')
