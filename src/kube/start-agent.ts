@@ -5,7 +5,9 @@ import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
 import { findTarget } from './find-target';
 import { followPods } from './follow-pods';
+import { guardStart } from './guard-start';
 import { type PlacedAgent, type Placement, placeAgent } from './placement';
+import type { ReaperOrder } from './reaper-order';
 import type { ChosenTarget, Progress, StartAgent, StartedAgent } from './types';
 
 export { retryWhileStarting } from './retry-while-starting';
@@ -25,6 +27,7 @@ export const startAgent: StartAgent = async (config, progress, signal) => {
     const opened = await openCluster(config);
     return [opened, `Cluster ${opened.server.host} (context ${opened.contextName})`];
   });
+  cluster.tell = (text) => progress({ type: 'info', step: 'link', text });
   try {
     const namespace = config.namespace ?? cluster.namespace;
     const target = await chooseTarget(cluster, config, namespace, progress, signal);
@@ -77,18 +80,21 @@ async function bringUp(
   for (let round = 1; ; round++) {
     // The watch is opened first: an agent can be up before a second request would have been sent.
     const startup = new AgentStartup(cluster, placement, config.agent.startupTimeout, signal);
+    const guard = guardStart(reaperOrder(config, placement));
     let placed: PlacedAgent | undefined;
     try {
       // If the watch may not be opened, the Job must not be created either; but neither waits for the other.
       placed = await placement.ensure(cluster, startup.deadline, signal);
       startup.follow(placed);
       const pod = await startup.running;
-      const handle = createHandle(cluster, config, placement, target, placed, pod, startup);
+      const handle = createHandle(cluster, config, placement, target, placed, pod, startup, guard);
       return [handle, `Agent ${pod} ${describeStart(placed, config.agent.image)}`];
     } catch (error) {
       startup.finish();
-      if (!placed || placed.created) await placement.removeOwn(cluster).catch(() => {});
-      else if (round < ROUNDS && isMirrordError(error) && DEAD.has(error.code)) {
+      const isOurs = !placed || placed.created;
+      if (isOurs) await placement.removeOwn(cluster).catch(() => {});
+      guard.release();
+      if (placed && !isOurs && round < ROUNDS && isMirrordError(error) && DEAD.has(error.code)) {
         // An agent that was about to end, which its Job shows seconds later than its pod; or one that never came up.
         await placed.remove(cluster).catch(() => {});
         continue;
@@ -96,6 +102,11 @@ async function bringUp(
       throw error;
     }
   }
+}
+
+function reaperOrder(config: ResolvedConfig, { own }: Placement): ReaperOrder | undefined {
+  const { kubeconfig, context, acceptInvalidCertificates } = config;
+  return own && { access: { kubeconfig, context, acceptInvalidCertificates }, ...own };
 }
 
 function describeStart({ created, image }: PlacedAgent, wanted: string): string {
@@ -111,6 +122,7 @@ function createHandle(
   placed: PlacedAgent,
   pod: string,
   startup: AgentStartup,
+  guard: { release(): void },
 ): StartedAgent {
   const { kubeconfig, context, acceptInvalidCertificates } = config;
   const { namespace } = placement;
@@ -120,9 +132,11 @@ function createHandle(
     dial: createDial(async () => cluster, { namespace, pod, port }),
     created,
     startup,
+    keep: guard.release,
     async abandon() {
       startup.finish();
       if (created) await placed.remove(cluster).catch(() => {});
+      guard.release();
     },
   };
 }
