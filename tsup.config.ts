@@ -29,6 +29,7 @@ export default defineConfig([
   { ...common, entry: { register: 'src/register.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { 'bridge-worker': 'src/bridge/worker.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { 'kube-client': 'src/kube/client-node.ts' }, format: 'cjs', minify: true },
+  { ...common, entry: { reaper: 'src/kube/reaper.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { agent: 'src/agent/main.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { index: 'src/index.ts' }, format: ['cjs', 'esm'], dts: true },
   { ...common, entry: { cli: 'src/cli/main.ts' }, format: 'esm', banner: requireBanner },

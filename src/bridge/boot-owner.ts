@@ -23,7 +23,9 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
       const first = await connect(handle, context);
       const { progress } = context;
       const follow = { first, pods: handle.pods };
-      return await openSession(config, handle, first.link, { progress, expectsChildren, follow });
+      const booted = await openSession(config, handle, first.link, { progress, expectsChildren, follow });
+      handle.keep();
+      return booted;
     } catch (error) {
       await handle.abandon();
       throw error;

@@ -16,8 +16,11 @@ export interface EnsuredJob {
   image: string;
 }
 
-const collection = (plan: AgentPlan) => `/apis/batch/v1/namespaces/${plan.namespace}/jobs`;
-const operation = (verb: string, plan: AgentPlan) => ({ verb, resource: 'jobs', namespace: plan.namespace });
+type JobName = Pick<AgentPlan, 'namespace' | 'jobName'>;
+type OwnJob = JobName & Pick<AgentPlan, 'startId'>;
+
+const collection = (plan: JobName) => `/apis/batch/v1/namespaces/${plan.namespace}/jobs`;
+const operation = (verb: string, plan: JobName) => ({ verb, resource: 'jobs', namespace: plan.namespace });
 /** Milliseconds between looks at a Job that is on its way out. */
 const POLL = 50;
 
@@ -85,7 +88,7 @@ function explainRefusal(cluster: Cluster, plan: AgentPlan, failure: FailedAnswer
   return apiError(failure, operation('create', plan), cluster.server, cluster.contextName);
 }
 
-async function getJob(cluster: Cluster, plan: AgentPlan, signal?: AbortSignal): Promise<Job | undefined> {
+async function getJob(cluster: Cluster, plan: JobName, signal?: AbortSignal): Promise<Job | undefined> {
   const path = `${collection(plan)}/${plan.jobName}`;
   const { statusCode, body } = await request(cluster, { path, operation: operation('get', plan), signal }, [404]);
   return statusCode === 404 ? undefined : (body as Job);
@@ -114,7 +117,7 @@ function ensured(job: Job, plan: AgentPlan, created: boolean): EnsuredJob {
  *
  * @param uid only that very Job, not a later one of the same name
  */
-export async function deleteJob(cluster: Cluster, plan: AgentPlan, uid: string): Promise<void> {
+export async function deleteJob(cluster: Cluster, plan: JobName, uid: string): Promise<void> {
   const options = {
     method: 'DELETE',
     path: `${collection(plan)}/${plan.jobName}`,
@@ -125,8 +128,13 @@ export async function deleteJob(cluster: Cluster, plan: AgentPlan, uid: string):
   await request(cluster, options, [404, 409]);
 }
 
-/** After a start that failed: deletes the Job if this start made it, even when the answer to its creation got lost. */
-export async function removeOwnJob(cluster: Cluster, plan: AgentPlan): Promise<void> {
+/**
+ * After a start that failed: deletes the Job if this start made it, even when the answer to its creation got lost. Gives
+ * whether there was one.
+ */
+export async function removeOwnJob(cluster: Cluster, plan: OwnJob): Promise<boolean> {
   const job = await getJob(cluster, plan, AbortSignal.timeout(5000));
-  if (job?.metadata.annotations?.[START_ANNOTATION] === plan.startId) await deleteJob(cluster, plan, job.metadata.uid);
+  if (job?.metadata.annotations?.[START_ANNOTATION] !== plan.startId) return false;
+  await deleteJob(cluster, plan, job.metadata.uid);
+  return true;
 }

@@ -30,5 +30,6 @@ export function placeJob(config: AgentConfig, target: ChosenTarget | undefined, 
       };
     },
     removeOwn: (cluster) => removeOwnJob(cluster, plan),
+    own: { namespace, jobName: plan.jobName, startId: plan.startId },
   };
 }

@@ -24,7 +24,9 @@ export interface Placement {
   /** Further lines for the message when the agent's pod failed. Never rejects. */
   explain?(cluster: Cluster, pod: Pod): Promise<string[]>;
   /** After a start that failed: takes away what this very start made, even when the answer to it got lost. */
-  removeOwn(cluster: Cluster): Promise<void>;
+  removeOwn(cluster: Cluster): Promise<unknown>;
+  /** For whoever has to do that when this process dies; undefined when nothing can be taken away. */
+  own?: { namespace: string; jobName: string; startId: string };
 }
 
 export interface PlacedAgent extends AgentAddress {

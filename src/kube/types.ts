@@ -60,6 +60,8 @@ export interface StartedAgent {
   created: boolean;
   /** For the first connection, while the agent may not listen yet: see `retryWhileStarting`. */
   startup: AgentStart;
+  /** The session stands: from now on the agent ends by itself, and not with whoever started it. */
+  keep(): void;
   /** For a start that fails after this point: deletes the Job if this call created it. Never rejects. */
   abandon(): Promise<void>;
 }

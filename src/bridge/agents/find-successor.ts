@@ -66,7 +66,10 @@ export async function startMember(
   const started = await pods.start(target, () => {}, signal);
   try {
     const member = await connectMember(started);
-    if (!signal.aborted) return member;
+    if (!signal.aborted) {
+      started.keep();
+      return member;
+    }
     await member.link.close();
     throw signal.reason;
   } catch (error) {
