@@ -393,6 +393,6 @@ describe('the way to the server', () => {
   });
 
   it('refuses a SOCKS proxy with a clear error', () => {
-    expect(() => chooseProxy(new URL('https://k'), 'socks5://p:1', {})).toThrow(/proxy-url.*not an http/);
+    expect(() => chooseProxy(new URL('https://k'), 'ftp://p:1', {})).toThrow(/proxy-url.*not an http/);
   });
 });
