@@ -1,4 +1,5 @@
 // Start-up of a process, and a read, a connect and a transfer through the tunnel against the same in the pod.
+import { splitColdStart } from './cold-start.mjs';
 import { round, table } from './figures.mjs';
 import { cli, here, openWorld, output } from './world.mjs';
 
@@ -20,7 +21,8 @@ export async function run({ json, rounds = '7', kubeconfig }) {
     const pod = await world.cluster.podOf(world.namespace, 'bench-target');
     const tunnel = JSON.parse(await exec([process.execPath, here('client.cjs')], {}));
     const direct = JSON.parse(await world.cluster.run(world.namespace, pod.metadata.name, ['node', '/app/client.cjs']));
-    const report = { node: process.version, start, tunnel, direct };
+    const steps = await splitColdStart(world.env, Number(rounds));
+    const report = { node: process.version, start, steps, tunnel, direct };
     if (!json) print(report);
     return report;
   } finally {
@@ -28,7 +30,7 @@ export async function run({ json, rounds = '7', kubeconfig }) {
   }
 }
 
-function print({ node, start, tunnel, direct }) {
+function print({ node, start, steps, tunnel, direct }) {
   const plain = start['plain node'].median;
   console.log(`${node}; start of the process to the first line of the app, ms\n`);
   console.log(
@@ -41,6 +43,13 @@ function print({ node, start, tunnel, direct }) {
         round(max),
         `+${round(median - plain)}`,
       ]),
+    ]),
+  );
+  console.log('\na start without a warm agent, by mirrord exec, step by step, ms\n');
+  console.log(
+    table([
+      ['', 'median', 'min', 'max'],
+      ...Object.entries(steps).map(([name, { median, min, max }]) => [name, round(median), round(min), round(max)]),
     ]),
   );
   console.log('\nthrough the tunnel against the same program in the pod\n');

@@ -20,6 +20,8 @@ export interface TargetRequest {
   hostNetwork: boolean;
   /** The agent runs inside the target's pod: it is in its network already, and resolv.conf and hosts are the pod's. */
   ephemeral: boolean;
+  /** All containers of the pod share one process namespace, so its first process is nobody's application. */
+  sharedProcesses: boolean;
 }
 
 const HINT = 'Usage: node agent.cjs --port PORT targeted --container-id ID | node agent.cjs --port PORT targetless';
@@ -61,6 +63,7 @@ function parse(args: string[]) {
         'container-runtime': { type: 'string' },
         'host-network': { type: 'boolean', default: false },
         ephemeral: { type: 'boolean', default: false },
+        'shared-processes': { type: 'boolean', default: false },
       },
     });
   } catch (error) {
@@ -73,7 +76,12 @@ function readTarget(values: ReturnType<typeof parse>['values']): TargetRequest {
   if (!/^[0-9a-f]{64}$/.test(containerId)) {
     throw invalid(`--container-id must be 64 lower-case hexadecimal digits, got "${containerId}"`);
   }
-  return { containerId, hostNetwork: values['host-network'] === true, ephemeral: values.ephemeral === true };
+  return {
+    containerId,
+    hostNetwork: values['host-network'] === true,
+    ephemeral: values.ephemeral === true,
+    sharedProcesses: values['shared-processes'] === true,
+  };
 }
 
 function wholeNumber(name: string, text: string | undefined, max: number): number {

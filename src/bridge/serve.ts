@@ -64,7 +64,8 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
         cwd: input.start.cwd,
         signal: stop.signal,
         progress(event) {
-          postOutcome({ type: 'step', text: event.text });
+          // Of a start only: afterwards whatever lies on the reply port is taken for a reply.
+          if (Atomics.load(words, Word.state) <= State.loaded) postOutcome({ type: 'step', text: event.text });
           if (input.start.progress === 'events') post({ type: 'progress', event });
           else lines(event);
         },

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version';
+import { registerClean } from './commands/clean';
+import { registerDoctor } from './commands/doctor';
 import { registerExec } from './commands/exec';
+import { registerLs } from './commands/ls';
 import { registerPlayground } from './commands/playground';
 import { presentError } from './present-error';
 
@@ -19,6 +22,9 @@ const program = new Command('mirrord')
   .exitOverride();
 
 registerExec(program);
+registerLs(program);
+registerDoctor(program);
+registerClean(program);
 registerPlayground(program);
 
 try {

@@ -30,6 +30,12 @@ export function defaultAgent(env: NodeJS.ProcessEnv): AgentConfig {
     serviceAccount: undefined,
     priorityClass: undefined,
     nodeSelector: undefined,
+    ephemeral: false,
+    disabledCapabilities: [],
+    securityContext: undefined,
+    checkOutOfPods: true,
+    disableMeshSidecarInjection: true,
+    dns: {},
     logLevel: 'info',
   };
 }

@@ -10,6 +10,7 @@ const VARIABLES: Record<string, string> = {
   MIRRORD_IMPERSONATED_TARGET: 'target.path',
   MIRRORD_TARGET: 'target.path',
   MIRRORD_TARGET_NAMESPACE: 'target.namespace',
+  MIRRORD_TARGET_REPLICAS: 'target.replicas',
   MIRRORD_KUBECONFIG: 'kubeconfig',
   MIRRORD_KUBE_CONTEXT: 'kube_context',
   MIRRORD_ACCEPT_INVALID_CERTIFICATES: 'accept_invalid_certificates',

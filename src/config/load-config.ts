@@ -7,6 +7,7 @@ import { readConfigFile } from './read-config-file';
 import { resolveConfig } from './resolve-config';
 import { rootSection } from './schema';
 import { missingTarget } from './target';
+import { kindOfKey } from './target-kinds';
 import type { ConfigOverrides, ResolvedConfig } from './types';
 
 export interface LoadedConfig {
@@ -83,7 +84,7 @@ function liftTarget(given: unknown): unknown {
   }
   const { target } = given as { target?: unknown };
   if (typeof target !== 'object' || target === null || Array.isArray(target)) return given;
-  const { namespace, path, ...kind } = target as Record<string, unknown>;
-  if (path !== undefined || !Object.keys(kind).some((key) => key === 'pod' || key === 'deployment')) return given;
-  return { ...given, target: { namespace, path: kind } };
+  const { namespace, path, replicas, ...kind } = target as Record<string, unknown>;
+  if (path !== undefined || !Object.keys(kind).some(kindOfKey)) return given;
+  return { ...given, target: { namespace, replicas, path: kind } };
 }

@@ -19,8 +19,15 @@ export function resolveConfig(values: Values, env: NodeJS.ProcessEnv): { config:
   if (target.kind !== 'targetless' && values.has('agent.node_selector')) {
     warnings.push('agent.node_selector has no effect with a target: the agent runs on the node of the target.');
   }
+  const ephemeral = values.get('agent.ephemeral')?.value === true;
+  if (ephemeral && target.kind === 'targetless') {
+    warnings.push('agent.ephemeral has no effect without a target: there is no pod to put a container into.');
+  } else if (ephemeral && values.has('agent.namespace')) {
+    warnings.push('agent.namespace has no effect with agent.ephemeral: the agent runs inside the pod of the target.');
+  }
   const config: ResolvedConfig = {
     target,
+    replicas: get('target.replicas') ?? 'one',
     namespace: get('target.namespace'),
     kubeconfig: get('kubeconfig'),
     context: get('kube_context'),

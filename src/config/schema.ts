@@ -1,3 +1,4 @@
+import { capabilities, resolverLimits, securityProfiles } from './agent-values';
 import { incomingSection } from './schema-incoming';
 import {
   anything,
@@ -58,7 +59,10 @@ const filter: Section = {
 };
 
 const target: Section = {
-  keys: { path: setting(anything), namespace: setting(string) },
+  keys: { path: setting(anything), namespace: setting(string), replicas: {
+      type: oneOf('one', 'all'),
+      inactive: (value) => (value === 'all' ? LATER : undefined),
+    } },
   shorthand: (value) => (typeof value === 'string' ? { path: value } : undefined),
   expected: 'a string such as "deployment/web", or an object with "path" and "namespace"',
 };
@@ -100,9 +104,14 @@ const agent: Section = {
     priority_class: setting(string),
     node_selector: setting(stringMap),
     log_level: setting(logLevel),
-    ephemeral: { type: boolean, inactive: (value) => (value === true ? LATER : undefined) },
-    ...inactive('disabled_capabilities', 'security_context', 'check_out_of_pods', 'metrics', 'dns'),
-    ...inactive('exclude_from_mesh', 'disable_mesh_sidecar_injection', 'inject_headers', 'override_cache_control'),
+    ephemeral: setting(boolean),
+    disabled_capabilities: setting(capabilities),
+    security_context: setting(securityProfiles),
+    check_out_of_pods: setting(boolean),
+    disable_mesh_sidecar_injection: setting(boolean),
+    dns: setting(resolverLimits),
+    ...inactive('metrics', 'flush_connections'),
+    ...inactive('exclude_from_mesh', 'inject_headers', 'override_cache_control'),
     ...inactive('max_body_buffer_size', 'max_body_buffer_timeout', 'http_detection_timeout', 'nftables'),
     ...inactiveBecause(NATIVE, 'json_log', 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
   },

@@ -1,6 +1,12 @@
+import type { TargetKind } from './target-kinds';
+
+export type { TargetKind };
+
 /** The configuration after everything was read, merged, checked and given its defaults. */
 export interface ResolvedConfig {
   target: Target;
+  /** One agent on the best pod of the target, or one on each. */
+  replicas: 'one' | 'all';
   /** Namespace of the target; undefined = the one of the kubeconfig context. */
   namespace: string | undefined;
   /** Path or `:`-separated list; undefined = KUBECONFIG, then ~/.kube/config. */
@@ -15,9 +21,13 @@ export interface ResolvedConfig {
   sources: Record<string, string>;
 }
 
-export type Target =
-  | { kind: 'targetless' }
-  | { kind: 'pod' | 'deployment'; name: string; container: string | undefined };
+export interface NamedTarget {
+  kind: TargetKind;
+  /** Of kind `label`: the selector, `key=value,…`. */
+  name: string;
+  container: string | undefined;
+}
+export type Target = { kind: 'targetless' } | NamedTarget;
 
 export interface AgentConfig {
   image: string;
@@ -45,6 +55,18 @@ export interface AgentConfig {
   serviceAccount: string | undefined;
   priorityClass: string | undefined;
   nodeSelector: Record<string, string> | undefined;
+  /** A container inside the target's pod instead of a Job beside it. */
+  ephemeral: boolean;
+  /** Capabilities the agent is not given, of those it asks for. */
+  disabledCapabilities: string[];
+  /** `appArmorProfile` and `seccompProfile` of the agent, as Kubernetes has them. */
+  securityContext: Record<string, unknown> | undefined;
+  /** When a node refuses the agent, count its pods for the message. */
+  checkOutOfPods: boolean;
+  /** Keep service meshes from putting a proxy into the agent's pod. */
+  disableMeshSidecarInjection: boolean;
+  /** Of the agent's resolver: seconds for each try, and tries. */
+  dns: { timeout?: number; attempts?: number };
   logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -126,7 +148,7 @@ export type AddressFilter = { remote: string[] } | { local: string[] };
 
 /** What `startSession()` and the command line may give on top of files and environment. */
 export interface ConfigOverrides {
-  target?: string | { path: string; namespace?: string };
+  target?: string | { path: string; namespace?: string; replicas?: 'one' | 'all' };
   namespace?: string;
   configFile?: string;
   context?: string;

@@ -26,16 +26,41 @@ export async function eventsOf(
 }
 
 /** The last lines of the agent's log; empty when there is none yet or it may not be read. */
-export async function logTail(cluster: Cluster, namespace: string, pod: string): Promise<string[]> {
+export async function logTail(cluster: Cluster, namespace: string, pod: string, container: string): Promise<string[]> {
   try {
     const { body } = await request(cluster, {
       path: `/api/v1/namespaces/${namespace}/pods/${pod}/log`,
-      query: { tailLines: '10', limitBytes: '8192' },
+      query: { container, tailLines: '10', limitBytes: '8192' },
       operation: { verb: 'get', resource: 'pods/log', namespace },
       timeoutMs: TIMEOUT,
       signal: AbortSignal.timeout(TIMEOUT),
     });
     return String(body).split('\n').filter(Boolean);
+  } catch {
+    return [];
+  }
+}
+
+/** How full a node is with pods; empty for whoever may not see nodes. */
+export async function countPods(cluster: Cluster, node: string): Promise<string[]> {
+  const look = (path: string, verb: string, resource: string, query?: Record<string, string>) =>
+    request(cluster, {
+      path,
+      query,
+      operation: { verb, resource, namespace: undefined },
+      timeoutMs: TIMEOUT,
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+  try {
+    const [{ body }, pods] = await Promise.all([
+      look(`/api/v1/nodes/${node}`, 'get', 'nodes'),
+      look('/api/v1/pods', 'list', 'pods', {
+        fieldSelector: `spec.nodeName=${node},status.phase!=Succeeded,status.phase!=Failed`,
+      }).catch(() => undefined),
+    ]);
+    const limit = body.status?.allocatable?.pods;
+    if (!limit) return [];
+    return [`  node ${node} takes ${limit} pods${pods ? ` and has ${pods.body.items.length}` : ''}`];
   } catch {
     return [];
   }

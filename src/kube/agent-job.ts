@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
 import type { AgentConfig } from '../config/types';
-import { parseContainerId } from './choose-container';
+import { agentContainer, CONTAINER_NAME, readAgentContainer, securityContext, targetArgs } from './agent-container';
 import type { Job } from './objects';
 import type { ChosenTarget } from './types';
 
@@ -18,10 +18,9 @@ export interface AgentPlan {
 
 export const MANAGED_BY = 'mirrord-node';
 export const START_ANNOTATION = 'mirrord-node/start';
-export const TOKEN_VARIABLE = 'MIRRORD_AGENT_TOKEN';
 
-/** Group id the agent runs with, so that traffic rules can exempt its own connections. */
-const AGENT_GROUP = 30_517;
+/** To enter the target's namespaces, to read its files and variables, and for traffic rules. */
+const CAPABILITIES = ['SYS_ADMIN', 'SYS_PTRACE', 'NET_ADMIN'];
 
 /** Meshes would put a proxy into the agent's pod and take its connections over. */
 const MESH_LABELS = { 'kuma.io/sidecar-injection': 'disabled', 'sidecar.istio.io/inject': 'false' };
@@ -49,7 +48,7 @@ type Identity = Omit<AgentPlan, 'manifest'>;
 
 function buildJob(config: AgentConfig, target: ChosenTarget | undefined, plan: Identity, who: string) {
   const labels = {
-    ...MESH_LABELS,
+    ...(config.disableMeshSidecarInjection && MESH_LABELS),
     ...config.labels,
     'app.kubernetes.io/name': 'mirrord-agent',
     'app.kubernetes.io/managed-by': MANAGED_BY,
@@ -57,7 +56,7 @@ function buildJob(config: AgentConfig, target: ChosenTarget | undefined, plan: I
     'mirrord-node/target': labelValue(target ? target.pod : 'targetless'),
   };
   const annotations = {
-    ...MESH_ANNOTATIONS,
+    ...(config.disableMeshSidecarInjection && MESH_ANNOTATIONS),
     ...config.annotations,
     'mirrord-node/target-path': target ? `${target.namespace}/${target.path}` : 'targetless',
     [START_ANNOTATION]: plan.startId,
@@ -88,50 +87,24 @@ function buildPodSpec(config: AgentConfig, target: ChosenTarget | undefined, pla
     ...(config.imagePullSecrets.length > 0 && { imagePullSecrets: config.imagePullSecrets }),
     ...(config.serviceAccount && { serviceAccountName: config.serviceAccount }),
     ...(config.priorityClass && { priorityClassName: config.priorityClass }),
-    containers: [buildContainer(config, target, plan)],
+    ...(config.securityContext && { securityContext: config.securityContext }),
+    containers: [
+      {
+        name: CONTAINER_NAME,
+        ...agentContainer(config, plan, target ? targetArgs(target) : ['targetless']),
+        resources: config.resources,
+        ...(target && { securityContext: securityContext(config, CAPABILITIES) }),
+      },
+    ],
   };
-}
-
-/** The image's own command; arguments begin the same way always, because admission rules match them by prefix. */
-function buildContainer(config: AgentConfig, target: ChosenTarget | undefined, plan: Identity) {
-  return {
-    name: 'mirrord-agent',
-    image: config.image,
-    imagePullPolicy: config.imagePullPolicy,
-    args: ['--port', String(plan.port), ...(target ? targetArgs(target) : ['targetless'])],
-    env: Object.entries({
-      [TOKEN_VARIABLE]: plan.token,
-      MIRRORD_AGENT_IDLE_TIMEOUT: String(config.idleTimeout),
-      MIRRORD_AGENT_COMMUNICATION_TIMEOUT: String(config.communicationTimeout),
-      MIRRORD_AGENT_GRACE: String(config.grace),
-      MIRRORD_AGENT_LOG_LEVEL: config.logLevel,
-    }).map(([name, value]) => ({ name, value })),
-    resources: config.resources,
-    ...(target && { securityContext: securityContext(config) }),
-  };
-}
-
-function targetArgs({ containerId }: ChosenTarget): string[] {
-  const { runtime, id } = parseContainerId(containerId);
-  return ['targeted', '--container-id', id, '--container-runtime', runtime];
-}
-
-function securityContext(config: AgentConfig) {
-  return config.privileged
-    ? { privileged: true, runAsGroup: AGENT_GROUP }
-    : { runAsGroup: AGENT_GROUP, capabilities: { add: ['SYS_ADMIN', 'SYS_PTRACE', 'NET_ADMIN'] } };
 }
 
 /** Reads port and token out of a Job that is there; undefined when it is not of this form. */
-export function readAgentJob(job: Job): { port: number; token: string; image: string } | undefined {
-  const [container] = job.spec.template.spec.containers;
-  const token = container?.env?.find(({ name }) => name === TOKEN_VARIABLE)?.value;
-  const args = container?.args ?? [];
-  const port = Number(args[args.indexOf('--port') + 1]);
-  return token && Number.isInteger(port) && port > 0 ? { port, token, image: container?.image ?? '' } : undefined;
+export function readAgentJob(job: Job) {
+  return readAgentContainer(job.spec.template.spec.containers[0]);
 }
 
-function currentUser(): string {
+export function currentUser(): string {
   try {
     return userInfo().username || 'unknown';
   } catch {

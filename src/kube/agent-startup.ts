@@ -1,10 +1,11 @@
 import { MirrordError } from '../errors';
 import { eventsOf, logTail } from './agent-evidence';
-import type { AgentPlan } from './agent-job';
 import type { Cluster } from './cluster';
-import { judgePod, type Verdict } from './judge-pod';
-import type { Job, Pod } from './objects';
+import type { Verdict } from './judge-pod';
+import type { Pod } from './objects';
+import type { PlacedAgent, Placement } from './placement';
 import { describePod } from './pod-state';
+import { adviseOnRefusal } from './privilege-ladder';
 import { aborted } from './request';
 import { watchObjects } from './watch';
 
@@ -13,7 +14,7 @@ const UNSCHEDULABLE_GRACE = 2000;
 const NO_POD_GRACE = 500;
 
 /**
- * Watches over an agent that starts: from before its Job exists until it serves, fails, or its time is up. It holds a watch
+ * Watches over an agent that starts: from before its Job or container exists until it serves, fails, or its time is up. It holds a watch
  * open until `finish()`, or at the latest the deadline.
  */
 export class AgentStartup {
@@ -26,21 +27,21 @@ export class AgentStartup {
   #resolveRunning!: (pod: string) => void;
   #reject!: (error: unknown) => void;
   #cluster: Cluster;
-  #plan: AgentPlan;
+  #placement: Placement;
   #timeoutSeconds: number;
   #stop = new AbortController();
   #timers: NodeJS.Timeout[] = [];
-  #job: Job | undefined;
+  #placed: PlacedAgent | undefined;
   #pods: Pod[] = [];
-  /** Jobs of which a pod was ever seen: it may have come and gone before the answer that tells the Job's uid. */
-  #owners = new Set<string>();
+  /** Every pod that was ever seen: the agent's may have come and gone before the answer that tells whose it was. */
+  #seen = new Map<string, Pod>();
   #pod: Pod | undefined;
   #unschedulableSince: number | undefined;
   #explaining = false;
 
-  constructor(cluster: Cluster, plan: AgentPlan, timeoutSeconds: number, signal?: AbortSignal) {
+  constructor(cluster: Cluster, placement: Placement, timeoutSeconds: number, signal?: AbortSignal) {
     this.#cluster = cluster;
-    this.#plan = plan;
+    this.#placement = placement;
     this.#timeoutSeconds = timeoutSeconds;
     this.deadline = Date.now() + timeoutSeconds * 1000;
     this.failed = new Promise((_, reject) => {
@@ -60,9 +61,9 @@ export class AgentStartup {
     if (signal) this.#obey(signal);
   }
 
-  /** Says which Job it is: pods of an earlier one of the same name are left out. */
-  follow(job: Job): void {
-    this.#job = job;
+  /** Says which agent it is, once that is known. */
+  follow(placed: PlacedAgent): void {
+    this.#placed = placed;
     this.#judge();
     this.#after(NO_POD_GRACE, () => this.#lookForRejection());
   }
@@ -87,27 +88,27 @@ export class AgentStartup {
   }
 
   #watch(): void {
-    const { namespace, jobName } = this.#plan;
+    const { namespace, query } = this.#placement;
     watchObjects<Pod>(this.#cluster, {
       path: `/api/v1/namespaces/${namespace}/pods`,
-      query: { labelSelector: `job-name=${jobName}` },
+      query,
       resource: 'pods',
       namespace,
       signal: this.#stop.signal,
       onChange: (pods) => {
         this.#pods = pods;
-        for (const owner of pods.flatMap(({ metadata }) => metadata.ownerReferences ?? [])) this.#owners.add(owner.uid);
+        for (const pod of pods) this.#seen.set(pod.metadata.uid, pod);
         this.#judge();
       },
     }).catch((error) => this.#reject(error));
   }
 
   #judge(): void {
-    const uid = this.#job?.metadata.uid;
-    if (uid === undefined || this.#stop.signal.aborted) return;
-    const pod = this.#pods.find(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid));
+    const placed = this.#placed;
+    if (!placed || this.#stop.signal.aborted) return;
+    const pod = this.#pods.find((pod) => placed.owns(pod));
     this.#pod = pod ?? this.#pod;
-    if (!pod && this.#owners.has(uid)) {
+    if (!pod && [...this.#seen.values()].some((pod) => placed.owns(pod))) {
       void this.#fail({
         kind: 'over',
         code: 'AGENT_FAILED',
@@ -115,7 +116,7 @@ export class AgentStartup {
       });
     }
     if (!pod) return;
-    const verdict = judgePod(pod);
+    const verdict = placed.judge(pod);
     if (verdict.kind === 'running') this.#resolveRunning(pod.metadata.name);
     else if (verdict.kind === 'over') this.#fail(verdict);
     else if (verdict.kind === 'unschedulable') this.#noteUnschedulable(verdict.message);
@@ -138,8 +139,8 @@ export class AgentStartup {
 
   /** A Job whose pods are refused stays without one and says so only in its events. */
   async #lookForRejection(): Promise<void> {
-    if (this.#pod || !this.#job || this.#stop.signal.aborted) return;
-    const events = await eventsOf(this.#cluster, this.#plan.namespace, this.#job.metadata.uid);
+    if (this.#pod || !this.#placed || this.#stop.signal.aborted) return;
+    const events = await eventsOf(this.#cluster, this.#placement.namespace, this.#placed.uid);
     const refusal = events.findLast(({ reason }) => reason === 'FailedCreate');
     if (!refusal || this.#pod) {
       this.#after(NO_POD_GRACE, () => this.#lookForRejection());
@@ -149,7 +150,7 @@ export class AgentStartup {
       kind: 'over',
       code: 'AGENT_REJECTED',
       message: `The cluster refused the agent's pod: ${refusal.message}`,
-      hint: 'Pod security, a quota or an admission rule stands against it. The agent needs a namespace that allows hostPID and the capabilities SYS_ADMIN, SYS_PTRACE and NET_ADMIN; give one with "agent.namespace".',
+      hint: adviseOnRefusal(refusal.message),
     });
   }
 
@@ -164,29 +165,32 @@ export class AgentStartup {
   }
 
   async #explain({ code, message, hint }: Extract<Verdict, { kind: 'over' }>): Promise<MirrordError> {
-    const { namespace, jobName } = this.#plan;
-    const subject = this.#pod ?? this.#job;
-    const [events, log] = await Promise.all([
-      subject ? eventsOf(this.#cluster, namespace, subject.metadata.uid) : [],
-      this.#pod ? logTail(this.#cluster, namespace, this.#pod.metadata.name) : [],
+    const { namespace, inspect } = this.#placement;
+    const uid = this.#pod?.metadata.uid ?? this.#placed?.uid;
+    const { container = '' } = this.#placed ?? {};
+    const [further, events, log] = await Promise.all([
+      this.#pod && this.#placement.explain ? this.#placement.explain(this.#cluster, this.#pod) : [],
+      uid ? eventsOf(this.#cluster, namespace, uid) : [],
+      this.#pod ? logTail(this.#cluster, namespace, this.#pod.metadata.name, container) : [],
     ]);
     const lines = [
       message || this.#describeTimeout(),
+      ...further,
       ...events.map((event) => `  event ${event.reason}: ${event.message}`),
       ...log.map((line) => `  log: ${line}`),
     ];
     return new MirrordError(code, lines.join('\n'), {
-      hint: hint ?? `Look at it while it starts: kubectl -n ${namespace} describe job ${jobName}`,
-      details: { namespace, job: jobName, pod: this.#pod?.metadata.name },
+      hint: hint ?? `Look at it while it starts: ${inspect}`,
+      details: { namespace, pod: this.#pod?.metadata.name },
     });
   }
 
   #describeTimeout(): string {
     const state = this.#pod
       ? `its pod "${this.#pod.metadata.name}" is ${describePod(this.#pod)}`
-      : this.#job
-        ? 'its Job has no pod'
-        : 'its Job was not created';
+      : this.#placed
+        ? 'it has no pod'
+        : 'it was not created';
     return `The agent did not serve within ${this.#timeoutSeconds} s (agent.startup_timeout): ${state}.`;
   }
 }

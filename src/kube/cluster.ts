@@ -4,6 +4,7 @@ import { connect as tlsConnect } from 'node:tls';
 import { MirrordError } from '../errors';
 import { networkError } from './api-errors';
 import { type Credentials, dataOrFile, resolveCredentials } from './credentials';
+import { type ForwardForm, forwardForms } from './forward-form';
 import { inClusterContext } from './in-cluster';
 import { type ChosenContext, chooseContext, kubeconfigPaths, readKubeconfig } from './kubeconfig';
 import { chooseProxy, connectThroughProxy } from './proxy';
@@ -30,6 +31,10 @@ export interface Cluster {
   keepFresh(): Promise<void>;
   /** Reads credentials again, after a 401: files are rotated and plugins give short-lived tokens. */
   renewCredentials(): Promise<void>;
+  /** Forms of port-forward to try, in order; one that works moves to the front. */
+  forwardForms: ForwardForm[];
+  /** Says a line to the user, while somebody shows progress. */
+  tell(text: string): void;
   close(): void;
 }
 
@@ -57,8 +62,17 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
     }),
   ]);
   let credentials: Credentials = found;
-  const renew = async () => {
-    credentials = await resolveCredentials(context);
+  let renewing: Promise<void> | undefined;
+  // Several requests learn of it at once; a plug-in that opens a browser must run once.
+  const renew = () => {
+    renewing ??= resolveCredentials(context)
+      .then((fresh) => {
+        credentials = fresh;
+      })
+      .finally(() => {
+        renewing = undefined;
+      });
+    return renewing;
   };
   const agent = createAgent({ access, context, server, secure, proxy, lookup, current: () => credentials });
   return {
@@ -72,6 +86,8 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
       if (credentials.expiresAt !== undefined && credentials.expiresAt - Date.now() < EXPIRY_MARGIN) await renew();
     },
     renewCredentials: renew,
+    forwardForms: forwardForms(env),
+    tell: () => {},
     close: () => agent.destroy(),
   };
 }

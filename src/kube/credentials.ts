@@ -67,6 +67,12 @@ function impersonationHeaders(user: Entry): Record<string, string> {
     ...(user.as && { 'impersonate-user': String(user.as) }),
     ...(user['as-uid'] && { 'impersonate-uid': String(user['as-uid']) }),
     ...(user['as-groups']?.length && { 'impersonate-group': user['as-groups'] }),
+    ...Object.fromEntries(
+      Object.entries(user['as-user-extra'] ?? {}).map(([key, values]) => [
+        `impersonate-extra-${encodeURIComponent(key.toLowerCase())}`,
+        (Array.isArray(values) ? values : [values]) as unknown as string,
+      ]),
+    ),
   };
 }
 

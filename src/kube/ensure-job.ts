@@ -4,6 +4,7 @@ import { type AgentPlan, readAgentJob, START_ANNOTATION } from './agent-job';
 import { apiError, type FailedAnswer } from './api-errors';
 import type { Cluster } from './cluster';
 import type { Job } from './objects';
+import { adviseOnRefusal } from './privilege-ladder';
 import { aborted, request } from './request';
 
 export interface EnsuredJob {
@@ -79,7 +80,7 @@ function explainRefusal(cluster: Cluster, plan: AgentPlan, failure: FailedAnswer
   // 403 is also how quotas and admission webhooks answer, and then no Role would help.
   if (failure.statusCode !== 404 && !/ cannot \w+ resource /.test(failure.message)) {
     return new MirrordError('AGENT_REJECTED', `The cluster refused the agent's Job: ${failure.message}`, {
-      hint: 'A quota or an admission rule stands against it. Another namespace can be given with "agent.namespace".',
+      hint: adviseOnRefusal(failure.message),
       details: { status: failure.statusCode, reason: failure.reason },
     });
   }

@@ -1,5 +1,5 @@
-import type { Pod } from './objects';
-import { describeEnd, describePod } from './pod-state';
+import type { Container, ContainerStatus, Pod } from './objects';
+import { describeContainer, describeEnd, describePod } from './pod-state';
 
 /** What a pod of the agent's Job shows. `over` cannot come up any more. */
 export type Verdict =
@@ -12,10 +12,14 @@ export type Verdict =
 const PULL_REASONS = ['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull', 'ImageInspectError'];
 const START_REASONS = ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError', 'CrashLoopBackOff'];
 
+/** Of a pod that holds the agent alone. */
 export function judgePod(pod: Pod): Verdict {
+  return judgeContainer(pod, pod.spec.containers[0], pod.status?.containerStatuses?.[0]);
+}
+
+export function judgeContainer(pod: Pod, container: Container | undefined, of: ContainerStatus | undefined): Verdict {
   const { status } = pod;
-  const [container] = status?.containerStatuses ?? [];
-  const { waiting, running, terminated } = container?.state ?? {};
+  const { waiting, running, terminated } = of?.state ?? {};
   if (terminated) {
     return { kind: 'over', code: 'AGENT_FAILED', message: `The agent ended: ${describeEnd(terminated)}.` };
   }
@@ -25,9 +29,9 @@ export function judgePod(pod: Pod): Verdict {
   if (status?.phase === 'Failed') return refusedByNode(pod);
   if (status?.phase === 'Succeeded') return { kind: 'over', code: 'AGENT_FAILED', message: 'The agent has ended.' };
   if (running) return { kind: 'running' };
-  if (waiting?.reason && PULL_REASONS.includes(waiting.reason)) return pullFailure(pod, waiting);
+  if (waiting?.reason && PULL_REASONS.includes(waiting.reason)) return pullFailure(container?.image, waiting);
   if (waiting?.reason && START_REASONS.includes(waiting.reason)) {
-    return { kind: 'over', code: 'AGENT_FAILED', message: `The agent does not start: ${describePod(pod)}.` };
+    return { kind: 'over', code: 'AGENT_FAILED', message: `The agent does not start: ${describeContainer(of!)}.` };
   }
   const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
@@ -42,12 +46,11 @@ function refusedByNode(pod: Pod): Verdict {
     kind: 'over',
     code: 'AGENT_REJECTED',
     message: `The node "${pod.spec.nodeName}" did not take the agent's pod: ${describePod(pod)}.`,
-    hint: 'The node may be full. Choose a pod on another node, or lower "agent.resources".',
+    hint: 'The node may be full. An agent inside the target\'s pod needs no room on it: "agent.ephemeral": true or --ephemeral. Or choose a pod on another node, or lower "agent.resources".',
   };
 }
 
-function pullFailure(pod: Pod, waiting: { reason?: string; message?: string }): Verdict {
-  const image = pod.spec.containers[0]?.image;
+function pullFailure(image: string | undefined, waiting: { reason?: string; message?: string }): Verdict {
   return {
     kind: 'over',
     code: 'AGENT_IMAGE_PULL',

@@ -29,13 +29,21 @@ export interface Container {
   name: string;
   image?: string;
   args?: string[];
+  targetContainerName?: string;
+  securityContext?: Record<string, unknown>;
   env?: { name: string; value?: string }[];
   volumeMounts?: { name: string; mountPath: string; subPath?: string; subPathExpr?: string }[];
 }
 
 export interface Pod {
   metadata: Meta;
-  spec: { nodeName?: string; containers: Container[]; hostNetwork?: boolean };
+  spec: {
+    nodeName?: string;
+    containers: Container[];
+    ephemeralContainers?: Container[];
+    hostNetwork?: boolean;
+    shareProcessNamespace?: boolean;
+  };
   status?: {
     phase?: string;
     reason?: string;
@@ -43,6 +51,7 @@ export interface Pod {
     podIP?: string;
     conditions?: { type: string; status: string; reason?: string; message?: string; lastTransitionTime?: string }[];
     containerStatuses?: ContainerStatus[];
+    ephemeralContainerStatuses?: ContainerStatus[];
   };
 }
 

@@ -17,7 +17,7 @@ export function describePod(pod: Pod): string {
   return parts.filter(Boolean).join('; ');
 }
 
-function describeContainer({ name, state, lastState, ready }: ContainerStatus): string | undefined {
+export function describeContainer({ name, state, lastState, ready }: ContainerStatus): string | undefined {
   if (state?.waiting) {
     const { reason = 'waiting', message } = state.waiting;
     const before = lastState?.terminated ? `, before that it ended: ${describeEnd(lastState.terminated)}` : '';

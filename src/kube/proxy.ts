@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { MirrordError } from '../errors';
 import { basic } from './credentials';
+import { connectThroughSocks } from './socks';
 
 /**
  * The proxy for a server: the cluster's own `proxy-url`, else HTTPS_PROXY (HTTP_PROXY for http) unless NO_PROXY names the
@@ -16,12 +17,19 @@ export function chooseProxy(server: URL, proxyUrl: unknown, env: NodeJS.ProcessE
   const chosen = typeof proxyUrl === 'string' && proxyUrl ? proxyUrl : bypasses(server, env) ? undefined : fromEnv;
   if (!chosen) return undefined;
   const url = parseOrNull(withScheme(chosen));
-  if (url && (url.protocol === 'http:' || url.protocol === 'https:')) return url;
+  if (url && SCHEMES.includes(url.protocol)) return url;
   const where = chosen === proxyUrl ? 'proxy-url of the kubeconfig' : name;
-  throw new MirrordError('KUBE_PROXY_UNSUPPORTED', `The proxy of ${where} is not an http:// or https:// URL.`, {
-    hint: 'Use an HTTP proxy that allows CONNECT; SOCKS proxies are not supported.',
-  });
+  throw new MirrordError(
+    'KUBE_PROXY_UNSUPPORTED',
+    `The proxy of ${where} is not an http://, https:// or socks5:// URL.`,
+    {
+      hint: 'Use an HTTP proxy that allows CONNECT, or a SOCKS5 proxy.',
+    },
+  );
 }
+
+/** With `socks5` the proxy resolves the server's name too, as kubectl and Go do. */
+const SCHEMES = ['http:', 'https:', 'socks5:', 'socks5h:'];
 
 const withScheme = (text: string) => (/^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`);
 
@@ -62,7 +70,7 @@ function inSubnet(subnet: string, host: string): boolean {
 const numeric = (address: string) => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
 
 /**
- * A connection to `host:port` through the proxy by CONNECT.
+ * A connection to `host:port` through the proxy: by CONNECT, or as SOCKS has it.
  *
  * @param lookup resolves the proxy's own name
  * @throws the system's error, or MirrordError KUBE_PROXY_REFUSED
@@ -73,6 +81,7 @@ export function connectThroughProxy(
   port: number,
   options: { lookup: any; timeoutMs: number },
 ): Promise<Socket> {
+  if (proxy.protocol.startsWith('socks')) return connectThroughSocks(proxy, host, port, options);
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   const request = proxy.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {

@@ -7,11 +7,13 @@ import { apiError, networkError, type Operation, parseFailure } from './api-erro
 import type { Cluster } from './cluster';
 
 export interface RequestOptions {
-  method?: 'GET' | 'POST' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** From `/api` or `/apis` on. */
   path: string;
   query?: Record<string, string>;
   body?: unknown;
+  /** Of the body; JSON by default. */
+  contentType?: string;
   /** For messages and RBAC hints. */
   operation: Operation;
   /** Milliseconds for each try: until the headers, and until the end of the body. Default 15,000. */
@@ -96,7 +98,7 @@ async function tryOnce(
       return { response, text: await readText(response, options.timeoutMs ?? TIMEOUT) };
     } catch (error) {
       if (options.signal?.aborted) throwAborted(options.signal);
-      if (again && reused && options.method !== 'POST') continue;
+      if (again && reused && options.method !== 'POST' && options.method !== 'PATCH') continue;
       throw networkError(error, cluster.server, cluster.contextName);
     }
   }
@@ -126,7 +128,7 @@ export function openResponse(
         accept: 'application/json',
         'user-agent': userAgent,
         ...cluster.headers(),
-        ...(payload && { 'content-type': 'application/json', 'content-length': payload.length }),
+        ...(payload && { 'content-type': options.contentType ?? 'application/json', 'content-length': payload.length }),
       },
       signal,
     });

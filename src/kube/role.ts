@@ -1,32 +1,74 @@
+import type { TargetKind } from '../config/types';
+
 /** One permission that a session needs. */
 export interface Permission {
-  group: '' | 'batch' | 'apps';
+  group: '' | 'batch' | 'apps' | 'argoproj.io';
   resources: string[];
   verbs: string[];
   /** Needed always, or what is lost without it. */
   without: 'required' | string;
+  /** Needed for targets of these kinds alone. */
+  targets?: TargetKind[];
+  /** Needed for one of the two ways to bring the agent in alone. */
+  mode?: 'job' | 'ephemeral';
+  /** Where: in the namespace of the agent (default), or in that of the target, which may be another. */
+  side?: 'target';
 }
+
+const targetOf = (
+  group: Permission['group'],
+  resource: string,
+  verbs: string[],
+  ...targets: TargetKind[]
+): Permission => ({
+  group,
+  resources: [resource],
+  verbs,
+  without: `targets of kind ${targets.join(', ')}`,
+  targets,
+  side: 'target',
+});
 
 /** Everything a session asks of the API server. No secrets, no exec, nothing outside one namespace. */
 export const PERMISSIONS: Permission[] = [
-  { group: 'batch', resources: ['jobs'], verbs: ['create', 'get', 'list', 'watch', 'delete'], without: 'required' },
+  {
+    group: 'batch',
+    resources: ['jobs'],
+    verbs: ['create', 'get', 'list', 'watch', 'delete'],
+    without: 'required',
+    mode: 'job',
+  },
   { group: '', resources: ['pods'], verbs: ['get', 'list', 'watch'], without: 'required' },
   { group: '', resources: ['pods/log'], verbs: ['get'], without: 'required' },
   { group: '', resources: ['pods/portforward'], verbs: ['get', 'create'], without: 'required' },
-  { group: 'apps', resources: ['deployments'], verbs: ['get', 'list'], without: 'targets of kind deployment' },
+  targetOf('apps', 'deployments', ['get', 'list'], 'deployment'),
+  targetOf('apps', 'replicasets', ['get', 'list'], 'replicaset'),
+  targetOf('apps', 'statefulsets', ['get', 'list'], 'statefulset'),
+  targetOf('apps', 'daemonsets', ['get', 'list'], 'daemonset'),
+  targetOf('batch', 'cronjobs', ['get', 'list'], 'cronjob'),
+  targetOf('', 'services', ['get', 'list'], 'service'),
+  targetOf('argoproj.io', 'rollouts', ['get', 'list'], 'rollout'),
   {
     group: '',
     resources: ['events'],
     verbs: ['list'],
     without: 'reasons from events in the messages of failed starts',
   },
+  {
+    group: '',
+    resources: ['pods/ephemeralcontainers'],
+    verbs: ['patch'],
+    without: 'agents inside the pod of the target (agent.ephemeral)',
+    mode: 'ephemeral',
+    side: 'target',
+  },
 ];
 
 export type Subject = { kind: 'User'; name: string } | { kind: 'ServiceAccount'; name: string; namespace: string };
 
 /** A Role with every permission and, for a known user, its RoleBinding: YAML for `kubectl apply -f -`. */
-export function roleYaml(namespace: string, subject?: Subject): string {
-  const rules = PERMISSIONS.map(
+export function roleYaml(namespace: string, subject?: Subject, permissions = PERMISSIONS): string {
+  const rules = permissions.map(
     ({ group, resources, verbs }) =>
       `  - apiGroups: ["${group}"]\n    resources: [${resources.join(', ')}]\n    verbs: [${verbs.join(', ')}]`,
   );

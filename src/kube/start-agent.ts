@@ -1,11 +1,10 @@
 import type { ResolvedConfig } from '../config/types';
 import { isMirrordError } from '../errors';
-import { type AgentPlan, planAgent } from './agent-job';
 import { AgentStartup } from './agent-startup';
 import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
-import { deleteJob, type EnsuredJob, ensureJob, removeOwnJob } from './ensure-job';
 import { findTarget } from './find-target';
+import { type PlacedAgent, type Placement, placeAgent } from './placement';
 import type { AgentHandle, ChosenTarget, Progress, StartAgent } from './types';
 
 export { retryWhileStarting } from './retry-while-starting';
@@ -25,19 +24,18 @@ export const startAgent: StartAgent = async (config, progress, signal, guard) =>
     const opened = await openCluster(config);
     return [opened, `Cluster ${opened.server.host} (context ${opened.contextName})`];
   });
+  cluster.tell = (text) => progress({ type: 'info', step: 'link', text });
   try {
     const namespace = config.namespace ?? cluster.namespace;
     const target = await chooseTarget(cluster, config, namespace, progress, signal);
-    const plan = planAgent(config.agent, target, config.agent.namespace ?? namespace);
-    const { kubeconfig, context, acceptInvalidCertificates } = config;
-    const { jobName, startId } = plan;
-    guard?.({
-      access: { kubeconfig, context, acceptInvalidCertificates },
-      namespace: plan.namespace,
-      jobName,
-      startId,
-    });
-    return await step(progress, 'agent', 'Starting the agent', () => bringUp(cluster, config, plan, target, signal));
+    const placement = placeAgent(config.agent, target, config.agent.namespace ?? namespace);
+    if (placement.own) {
+      const { kubeconfig, context, acceptInvalidCertificates } = config;
+      guard?.({ access: { kubeconfig, context, acceptInvalidCertificates }, ...placement.own });
+    }
+    return await step(progress, 'agent', 'Starting the agent', () =>
+      bringUp(cluster, config, placement, target, signal),
+    );
   } catch (error) {
     cluster.close();
     throw error;
@@ -66,27 +64,28 @@ async function chooseTarget(
 async function bringUp(
   cluster: Cluster,
   config: ResolvedConfig,
-  plan: AgentPlan,
+  placement: Placement,
   target: ChosenTarget | undefined,
   signal: AbortSignal | undefined,
 ): Promise<[AgentHandle, string]> {
   for (let round = 1; ; round++) {
     // The watch is opened first: an agent can be up before a second request would have been sent.
-    const startup = new AgentStartup(cluster, plan, config.agent.startupTimeout, signal);
-    let ensured: EnsuredJob | undefined;
+    const startup = new AgentStartup(cluster, placement, config.agent.startupTimeout, signal);
+    let placed: PlacedAgent | undefined;
     try {
       // If the watch may not be opened, the Job must not be created either; but neither waits for the other.
-      ensured = await ensureJob(cluster, plan, startup.deadline, signal);
-      startup.follow(ensured.job);
+      placed = await placement.ensure(cluster, startup.deadline, signal);
+      startup.follow(placed);
       const pod = await startup.running;
-      const handle = createHandle(cluster, config, plan, target, ensured, pod, startup);
-      return [handle, `Agent ${pod} ${describeStart(ensured, config.agent.image)}`];
+      const handle = createHandle(cluster, config, placement, target, placed, pod, startup);
+      return [handle, `Agent ${pod} ${describeStart(placed, config.agent.image)}`];
     } catch (error) {
       startup.finish();
-      if (!ensured || ensured.created) await removeOwnJob(cluster, plan).catch(() => {});
-      else if (round < ROUNDS && isMirrordError(error) && DEAD.has(error.code)) {
+      const isOurs = !placed || placed.created;
+      if (isOurs) await placement.removeOwn(cluster).catch(() => {});
+      if (placed && !isOurs && round < ROUNDS && isMirrordError(error) && DEAD.has(error.code)) {
         // An agent that was about to end, which its Job shows seconds later than its pod; or one that never came up.
-        await deleteJob(cluster, plan, ensured.job.metadata.uid).catch(() => {});
+        await placed.remove(cluster).catch(() => {});
         continue;
       }
       throw error;
@@ -94,7 +93,7 @@ async function bringUp(
   }
 }
 
-function describeStart({ created, image }: EnsuredJob, wanted: string): string {
+function describeStart({ created, image }: PlacedAgent, wanted: string): string {
   if (created) return 'started';
   return image === wanted ? 'joined' : `joined; it runs ${image}, not the ${wanted} that is configured`;
 }
@@ -102,14 +101,15 @@ function describeStart({ created, image }: EnsuredJob, wanted: string): string {
 function createHandle(
   cluster: Cluster,
   config: ResolvedConfig,
-  plan: AgentPlan,
+  placement: Placement,
   target: ChosenTarget | undefined,
-  { created, port, token, job }: EnsuredJob,
+  placed: PlacedAgent,
   pod: string,
   startup: AgentStartup,
 ): AgentHandle {
   const { kubeconfig, context, acceptInvalidCertificates } = config;
-  const { namespace } = plan;
+  const { namespace } = placement;
+  const { created, port, token } = placed;
   return {
     handoff: { kubeconfig, context, acceptInvalidCertificates, namespace, pod, port, token, target },
     dial: createDial(async () => cluster, { namespace, pod, port }),
@@ -117,7 +117,7 @@ function createHandle(
     startup,
     async abandon() {
       startup.finish();
-      if (created) await deleteJob(cluster, plan, job.metadata.uid).catch(() => {});
+      if (created) await placed.remove(cluster).catch(() => {});
       cluster.close();
     },
     release: () => cluster.close(),

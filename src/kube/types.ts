@@ -21,6 +21,8 @@ export interface ChosenTarget {
   container: string;
   containerId: string;
   nodeName: string;
+  /** The pod uses the node's own network. */
+  hostNetwork?: boolean;
   /** Why this one, in one line. */
   reason: string;
   /** Mount paths of the container's volumes: remote by the path rules (`magic.auto_mount`). */

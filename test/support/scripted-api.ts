@@ -28,6 +28,8 @@ export class ScriptedApi {
   kubeconfig = '';
   port = 0;
   forward: ForwardHandler = (socket) => echo(socket);
+  /** Takes upgrades before anything else does; true = it is dealt with. */
+  onUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer) => boolean = () => false;
   /** Answers an upgrade instead of accepting it. */
   refuseUpgrade: { status: number; body: string } | undefined;
   #routes = new Map<string, Handler>();
@@ -140,6 +142,7 @@ export class ScriptedApi {
       headers: request.headers,
       body: undefined,
     });
+    if (this.onUpgrade(request, socket, head)) return;
     if (this.refuseUpgrade) {
       const { status: code, body } = this.refuseUpgrade;
       socket.end(

@@ -46,7 +46,8 @@ export function chooseInit(processes: ProcessFacts[]): ProcessFacts | undefined 
 export function findTarget(request: TargetRequest, log: Log, procPath = '/proc'): ProcessFacts | undefined {
   const processes = scanProcesses(request.containerId, procPath);
   // In the pod itself, process 1 is the pod's own: there is nothing of the node to confuse it with.
-  if (request.hostNetwork || request.ephemeral) return chooseInit(processes);
+  if (request.ephemeral) return chooseInit(processes) ?? firstProcess(request, procPath);
+  if (request.hostNetwork) return chooseInit(processes);
   const node = networkNamespace(1, procPath);
   if (node === undefined) {
     log.warn('the network namespace of process 1 cannot be read, so the target is not compared with the node');
@@ -63,6 +64,15 @@ export function findTarget(request: TargetRequest, log: Log, procPath = '/proc')
   return chooseInit(inPod);
 }
 
+/**
+ * Inside the pod, the container's processes are ours to see and begin with its init, unless all containers share one
+ * namespace: so it is found even where cgroup files do not tell ids, as in sandboxed runtimes. A runtime that gives the agent
+ * a namespace of its own has made the agent itself the first process.
+ */
+function firstProcess({ sharedProcesses }: TargetRequest, procPath: string): ProcessFacts | undefined {
+  return sharedProcesses || process.pid === 1 ? undefined : readProcess(1, procPath);
+}
+
 /** Looks every 50 ms, as the container may be restarting. Throws TARGET_CONTAINER_NOT_FOUND when the time is over. */
 export async function waitForTarget(request: TargetRequest, log: Log, limitMs: number): Promise<ProcessFacts> {
   const deadline = performance.now() + limitMs;
@@ -73,7 +83,11 @@ export async function waitForTarget(request: TargetRequest, log: Log, limitMs: n
       throw new MirrordError(
         'TARGET_CONTAINER_NOT_FOUND',
         `no process of container ${request.containerId.slice(0, 12)} was seen on this node for ${limitMs / 1000} s`,
-        { hint: 'The agent needs hostPID and must run on the node of the target pod.' },
+        {
+          hint: request.ephemeral
+            ? 'The runtime must let an ephemeral container see the processes of the container it is for.'
+            : 'The agent needs hostPID and must run on the node of the target pod.',
+        },
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -10,6 +10,7 @@ interface ExecFlags {
   configFile?: string;
   context?: string;
   kubeconfig?: string;
+  ephemeral?: boolean;
 }
 
 /** `mirrord exec --target deployment/x [-n ns] [-f config] -- command…` */
@@ -17,11 +18,15 @@ export function registerExec(program: Command): void {
   program
     .command('exec')
     .description('Run a command in the context of a pod: its environment, files, DNS and outgoing traffic.')
-    .option('-t, --target <path>', 'pod/NAME or deployment/NAME, with /container/NAME where it has several')
+    .option(
+      '-t, --target <path>',
+      'KIND/NAME such as deployment/web, with /container/NAME where it has several; see mirrord ls',
+    )
     .option('-n, --target-namespace <namespace>', 'namespace of the target (default: the one of the context)')
     .option('-f, --config-file <file>', 'configuration file (default: .mirrord/mirrord.json, then mirrord.json)')
     .option('--context <name>', 'context of the kubeconfig')
     .option('--kubeconfig <file>', 'kubeconfig (default: KUBECONFIG, then ~/.kube/config)')
+    .option('-e, --ephemeral', "run the agent as a container inside the target's pod instead of a Job beside it")
     .argument('<command...>', 'what to run, after --')
     .passThroughOptions()
     .action(async (command: string[], flags: ExecFlags) => {
@@ -48,6 +53,7 @@ function toOverrides(flags: ExecFlags): ConfigOverrides {
   if (flags.configFile !== undefined) overrides.configFile = flags.configFile;
   if (flags.context !== undefined) overrides.context = flags.context;
   if (flags.kubeconfig !== undefined) overrides.kubeconfig = flags.kubeconfig;
+  if (flags.ephemeral) overrides.agent = { ephemeral: true };
   return overrides;
 }
 

@@ -11,7 +11,7 @@ describe('readSettings', () => {
   it('reads a targeted start, with defaults', () => {
     expect(read(targeted('--container-runtime', 'containerd'))).toEqual({
       port: 4000,
-      target: { containerId: ID, hostNetwork: false, ephemeral: false },
+      target: { containerId: ID, hostNetwork: false, ephemeral: false, sharedProcesses: false },
       token: TOKEN,
       idleTimeout: 60,
       communicationTimeout: 30,

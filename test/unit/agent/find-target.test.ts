@@ -11,6 +11,7 @@ import { until } from './pod-node';
 import { rejection } from './pod-root';
 
 const ID = '3f'.repeat(32);
+const NONE = { hostNetwork: false, ephemeral: false, sharedProcesses: false };
 const OTHER = `${'3f'.repeat(31)}aa`;
 const POD = 'kubepods-besteffort-pod0a1b2c3d_0000_4444_8888_123456789abc';
 
@@ -90,8 +91,8 @@ describe('findTarget', () => {
     writeFileSync(join(folder, 'status'), `NSpid:\t${pids.join('\t')}\n`);
     symlinkSync(net, join(folder, 'ns', 'net'));
   };
-  const find = (request: { hostNetwork?: boolean; ephemeral?: boolean } = {}) =>
-    findTarget({ containerId: ID, hostNetwork: false, ephemeral: false, ...request }, log, proc);
+  const find = (request: { hostNetwork?: boolean; ephemeral?: boolean; sharedProcesses?: boolean } = {}) =>
+    findTarget({ containerId: ID, ...NONE, ...request }, log, proc);
 
   beforeEach(() => {
     proc = mkdtempSync(join(tmpdir(), 'mirrord-proc-'));
@@ -136,6 +137,14 @@ describe('findTarget', () => {
     expect(find({ ephemeral: true })).toMatchObject({ pid: 11 });
   });
 
+  it('inside the pod it is the first process, where no cgroup names it, unless that belongs to the whole pod', () => {
+    expect(find({ ephemeral: true })).toMatchObject({ pid: 1 });
+    expect(find({ ephemeral: true, sharedProcesses: true })).toBe(undefined);
+    addProcess(11, { cgroup: inScope('cri-containerd'), start: 50, pids: [11] });
+    expect(find({ ephemeral: true })).toMatchObject({ pid: 11 });
+    expect(find({ ephemeral: true, sharedProcesses: true })).toMatchObject({ pid: 11 });
+  });
+
   it('without a readable process 1 it warns and does not compare', () => {
     rmSync(join(proc, '1'), { recursive: true });
     addProcess(11, { cgroup: inScope('crio'), pids: [11, 1] });
@@ -176,7 +185,7 @@ describe('findTarget', () => {
 
 it('waitForTarget gives up after its time and says what to check', async () => {
   const log = createLog({ level: 'error', json: false, part: 'test', write: () => {} });
-  const request = { containerId: ID, hostNetwork: false, ephemeral: false };
+  const request = { containerId: ID, ...NONE };
   const started = performance.now();
   const error = await rejection(waitForTarget(request, log, 150));
   expect(error).toMatchObject({ code: 'TARGET_CONTAINER_NOT_FOUND', hint: expect.stringContaining('hostPID') });

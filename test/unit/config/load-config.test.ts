@@ -171,7 +171,15 @@ describe('what is refused', () => {
     ],
     ['a template', '{ "target": "{{ get_env(name=1) }}" }', 'CONFIG_TEMPLATE_UNSUPPORTED', /mirrord\.json:1/],
     ['a list for a file', '[]', 'CONFIG_INVALID_VALUE', /must be an object/],
-    ['an unsupported kind', { target: 'statefulset/db' }, 'TARGET_KIND_UNSUPPORTED', /"statefulset" is not supported/],
+    ['an unsupported kind', { target: 'hovercraft/db' }, 'TARGET_KIND_UNSUPPORTED', /"hovercraft" is not a kind/],
+    ['labels that are none', { target: 'label/app' }, 'CONFIG_INVALID_VALUE', /label\/app/],
+    ['a label with a space', { target: 'label/app=a b' }, 'CONFIG_INVALID_VALUE', /labels such as/],
+    [
+      'an odd number of replicas',
+      { target: { path: 'pod/a', replicas: 2 } },
+      'CONFIG_INVALID_VALUE',
+      /target\.replicas/,
+    ],
     ['a misspelt kind', { target: 'deplyment/web' }, 'TARGET_KIND_UNSUPPORTED', /Did you mean "deployment"/],
     ['a target without a kind', { target: 'web' }, 'TARGET_KIND_UNSUPPORTED', /Did you mean "deployment\/web"/],
     ['a path of wrong length', { target: 'pod/a/b' }, 'CONFIG_INVALID_VALUE', /target is "pod\/a\/b"/],
@@ -231,7 +239,6 @@ describe('what is accepted with a warning', () => {
     ],
     [{ feature: { fs: 'write' } }, /feature\.fs\.mode .*writes files only on this machine/],
     [{ feature: { copy_target: true } }, /copy_target .*operator/],
-    [{ agent: { ephemeral: true } }, /agent\.ephemeral/],
     [{ agent: { node_selector: { a: 'b' } } }, /node_selector has no effect/],
   ])('%j', (content, text) => {
     const { warnings } = fromFile({ target, ...content });
@@ -268,8 +275,32 @@ describe('targets', () => {
       { kind: 'pod', name: 'p', container: undefined },
     ],
     ['targetless', { kind: 'targetless' }],
+    ['rs/a', { kind: 'replicaset', name: 'a', container: undefined }],
+    ['statefulset/db/container/pg', { kind: 'statefulset', name: 'db', container: 'pg' }],
+    ['ds/a', { kind: 'daemonset', name: 'a', container: undefined }],
+    ['job/a', { kind: 'job', name: 'a', container: undefined }],
+    ['cronjob/a', { kind: 'cronjob', name: 'a', container: undefined }],
+    ['svc/a', { kind: 'service', name: 'a', container: undefined }],
+    ['rollout/a', { kind: 'rollout', name: 'a', container: undefined }],
+    ['label/app=web, tier=front', { kind: 'label', name: 'app=web,tier=front', container: undefined }],
+    [
+      'label/app.kubernetes.io/name=web/container/app',
+      { kind: 'label', name: 'app.kubernetes.io/name=web', container: 'app' },
+    ],
+    [{ stateful_set: 'db' }, { kind: 'statefulset', name: 'db', container: undefined }],
+    [
+      { cron_job: 'a', container: 'c' },
+      { kind: 'cronjob', name: 'a', container: 'c' },
+    ],
+    [{ labels: { app: 'web', tier: 'front' } }, { kind: 'label', name: 'app=web,tier=front', container: undefined }],
   ])('%j is understood', (given, expected) => {
     expect(fromFile({ target: given }).config.target).toEqual(expected);
+  });
+
+  it('are one pod unless all replicas are asked for', () => {
+    expect(fromFile({ target: 'pod/x' }).config.replicas).toBe('one');
+    expect(fromFile({ target: { deployment: 'web', replicas: 'all' } }).config.replicas).toBe('all');
+    expect(fromFile({ target }, { MIRRORD_TARGET_REPLICAS: 'all' }).config.replicas).toBe('all');
   });
 
   it('take their namespace from the target, the shortcut or the environment', () => {

@@ -4,7 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cluster, openCluster } from '../../../src/kube/cluster';
-import { dialPortForward } from '../../../src/kube/dial-agent';
+import { dialPortForward } from '../../../src/kube/dial-port-forward';
 import { inClusterContext } from '../../../src/kube/in-cluster';
 import { chooseContext, kubeconfigPaths, readKubeconfig } from '../../../src/kube/kubeconfig';
 import { chooseProxy } from '../../../src/kube/proxy';
@@ -393,6 +393,6 @@ describe('the way to the server', () => {
   });
 
   it('refuses a SOCKS proxy with a clear error', () => {
-    expect(() => chooseProxy(new URL('https://k'), 'socks5://p:1', {})).toThrow(/proxy-url.*not an http/);
+    expect(() => chooseProxy(new URL('https://k'), 'ftp://p:1', {})).toThrow(/proxy-url.*not an http/);
   });
 });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type WebSocket from 'ws';
 import { openCluster } from '../../../src/kube/cluster';
-import { dialPortForward } from '../../../src/kube/dial-agent';
+import { dialPortForward } from '../../../src/kube/dial-port-forward';
 import type { Transport } from '../../../src/tunnel/transport';
 import { echo, refuse, ScriptedApi, sendPorts } from '../../support/scripted-api';
 

@@ -1,0 +1,8 @@
+export interface ImageParts {
+  name: string;
+  architecture: string;
+  layers: Buffer[];
+  config: object;
+  others?: Buffer[];
+}
+export function writeArchive(image: ImageParts): Buffer;

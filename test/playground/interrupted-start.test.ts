@@ -1,0 +1,95 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Cluster, until } from './support/cluster';
+import { cli, preload, runNode } from './support/run-cli';
+import { type HoldPoint, SlowApi } from './support/slow-api';
+
+const APP = ['-e', 'console.log("started"); setInterval(() => {}, 1000)'];
+const OURS = 'labelSelector=app.kubernetes.io/managed-by=mirrord-node';
+
+let cluster: Cluster;
+let folder: string;
+let kubeconfig: string;
+let api: SlowApi;
+
+beforeAll(async () => {
+  cluster = await Cluster.start();
+  await cluster.runPod('target', 'exec node -e "setInterval(()=>{},1000)"');
+  await cluster.waitReady('target');
+}, 90_000);
+afterAll(() => cluster?.stop());
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'mirrord-interrupt-'));
+  kubeconfig = join(folder, 'kubeconfig');
+  api = new SlowApi(cluster.playground.kubeconfig);
+  writeFileSync(kubeconfig, await api.start());
+});
+afterEach(() => {
+  api.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const isJobs = (url: string) => /\/jobs(\?|$)/.test(url);
+const points: [string, HoldPoint][] = [
+  [
+    'the target is looked for',
+    { at: 'request', matches: (method, url) => method === 'GET' && /pods\/target/.test(url) },
+  ],
+  [
+    'the Job is on its way to the server',
+    { at: 'request', matches: (method, url) => method === 'POST' && isJobs(url) },
+  ],
+  [
+    'the Job exists and nobody here knows',
+    { at: 'answer', matches: (method, url) => method === 'POST' && isJobs(url) },
+  ],
+  [
+    'the pod of the agent is waited for',
+    { at: 'answer', matches: (method, url) => method === 'GET' && /\/pods\?/.test(url) },
+  ],
+  ['the agent is being connected to', { at: 'request', matches: (_, url) => /\/portforward/.test(url) }],
+];
+
+async function ours(resource: string, group: string): Promise<any[]> {
+  return (await cluster.call('GET', `/${group}/namespaces/default/${resource}?${OURS}`)).json.items;
+}
+
+const starts: [string, string[]][] = [
+  ['mirrord exec', [cli, 'exec', '--', process.execPath, ...APP]],
+  ['the preload', ['-r', preload, ...APP]],
+];
+
+describe.each(starts)('Ctrl-C in a start by %s leaves nothing', (_, args) => {
+  it.each(points)(
+    'while %s',
+    async (_, point) => {
+      const slow = api;
+      slow.hold = point;
+      const app = runNode(args, kubeconfig, { MIRRORD_TARGET: 'pod/target' });
+      try {
+        const isThere = () => slow.held.length > 0 || app.child.exitCode !== null || undefined;
+        await until(isThere, 'the start to come this far', 30_000);
+        expect(slow.held.length, app.stderr()).toBeGreaterThan(0);
+        app.child.kill('SIGINT');
+        // The cluster may still get to hear of what was under way, after the process has gone or while it cleans up.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        slow.hold = undefined;
+        for (const { release } of slow.held.splice(0)) release();
+        expect((await app.ended).stdout).toBe('');
+      } finally {
+        app.child.kill('SIGKILL');
+      }
+      // Before the half minute is over after which an agent that nobody came for ends by itself.
+      await until(
+        async () =>
+          (await ours('jobs', 'apis/batch/v1')).length + (await ours('pods', 'api/v1')).length === 0 || undefined,
+        'Job and pod to be gone',
+        20_000,
+      );
+    },
+    60_000,
+  );
+});
