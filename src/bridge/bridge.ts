@@ -177,8 +177,8 @@ export class Bridge {
     return { id, abort };
   }
 
-  announce(id: number, sourcePort: number): void {
-    this.post({ type: 'announce', id, sourcePort });
+  announce(id: number, sourcePort: number, sourceAddress: string): void {
+    this.post({ type: 'announce', id, sourcePort, sourceAddress });
   }
 
   hold(): void {

@@ -8,6 +8,7 @@ import { MAX_GREETING_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
 import { passOnWithFarewell } from './farewell';
 import { passOn } from './pass-on';
+import { Presence } from './presence';
 import { formatSession, sameSecret } from './session-token';
 import type { SpareTransport } from './spare-transport';
 
@@ -36,6 +37,7 @@ export async function startControlServer(answer: () => ControlAnswer, spare: Spa
   const secret = randomBytes(32).toString('hex');
   const place = choosePlace();
   const sockets = new Set<Socket>();
+  const presence = new Presence();
   let greeting = 0;
 
   async function greet(socket: Socket): Promise<void> {
@@ -43,7 +45,8 @@ export async function startControlServer(answer: () => ControlAnswer, spare: Spa
     if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
     writeLine(socket, answer());
     const transport = await spare.take();
-    passOnWithFarewell(socket, transport, Number(line.pid));
+    const { pid, name } = line;
+    passOnWithFarewell(socket, transport, { pid: Number(pid), isBack: presence.enter(`${pid} ${name}`, socket) });
     passOn(transport, socket);
   }
 

@@ -49,7 +49,7 @@ export type StartInput = {
 export type ToWorker =
   | { type: 'call'; id: number; sync: boolean; method: MethodName; params: unknown }
   | { type: 'connect'; id: number; host: string; port: number }
-  | { type: 'announce'; id: number; sourcePort: number }
+  | { type: 'announce'; id: number; sourcePort: number; sourceAddress: string }
   | { type: 'abort'; id: number }
   | { type: 'probe'; value: number }
   /** `hurry`: the process exits; the goodbye is sent, and nobody waits until it has arrived. */

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { MirrordError } from '../errors';
 import type { MethodName, Params } from '../protocol/contract';
 import type { AgentLink } from '../protocol/session-types';
@@ -72,7 +72,11 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
         },
       });
       const link = booted.link;
-      relay = await startRelay({ link: () => link, report: (id, outcome) => post({ type: 'connected', id, outcome }) });
+      relay = await startRelay({
+        link: () => link,
+        report: (id, outcome) => post({ type: 'connected', id, outcome }),
+        catchUp: receiveAll,
+      });
       if (stop.signal.aborted) return await close();
       settle(State.ready, { type: 'ready', ready: { ...booted.ready, relayPort: relay.port } });
       void link.closed.then((reason) => reason && post({ type: 'ended', reason: packFailure(reason) }));
@@ -100,11 +104,15 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   function receive(message: ToWorker): void {
     if (message.type === 'call') void answer(message);
     else if (message.type === 'connect') relay?.connect(message.id, message.host, message.port);
-    else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort);
+    else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort, message.sourceAddress);
     else if (message.type === 'abort') relay?.abort(message.id);
     else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
     else if (!booted) stop.abort(startAborted());
     else void close(message.hurry ? HURRIED_CLOSE_LIMIT : CLOSE_LIMIT);
+  }
+
+  function receiveAll(): void {
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) receive(next.message);
   }
 
   async function answer(message: Extract<ToWorker, { type: 'call' }>): Promise<void> {

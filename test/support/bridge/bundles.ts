@@ -40,6 +40,7 @@ export async function buildBundles(): Promise<Bundles> {
     make('test/support/bridge/worker.ts', 'bridge-worker'),
     make('src/bridge/worker-loader.ts', 'worker-loader'),
     make('src/register.ts', 'register'),
+    make('src/runtime/preload.ts', 'preload'),
     make('src/index.ts', 'index'),
     make('test/support/bridge/agent-host.ts', 'agent-host', 'esm'),
   ]);
