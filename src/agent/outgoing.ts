@@ -63,7 +63,7 @@ export class Outgoing {
     return { ...connectError('EMFILE'), message: `more than ${this.limit} connections in one session` };
   }
 
-  /** Resets what is still open: the peers learn that the session is gone. */
+  /** Resets what is still open: the peers learn that the session is gone. What the client has ended closes in order. */
   close(): void {
     for (const socket of this.#sockets) abort(socket);
     this.#sockets.clear();

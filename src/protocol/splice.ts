@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { MuxStream } from './session-types';
 
 /** A socket with `allowHalfOpen`. */
-export type SplicableSocket = Duplex;
+export type SplicableSocket = Duplex & { destroySoon?(): void };
 
 /**
  * Joins a stream and a socket for good: bytes both ways with back-pressure, half-close both ways, reset both ways. Credit
@@ -13,7 +13,11 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
 
   stream.onDrain = () => socket.resume();
   stream.onEnd = () => socket.end();
-  stream.onReset = () => abort(socket);
+  stream.onReset = ({ sessionOver }) => {
+    // All that was sent has arrived, and its end: a process that exits leaves such connections to close in order.
+    if (sessionOver && socket.writableEnded && socket.destroySoon) socket.destroySoon();
+    else abort(socket);
+  };
   stream.onClose = () => {
     streamClosed = true;
   };
