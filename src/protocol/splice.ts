@@ -13,7 +13,7 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
 
   stream.onDrain = () => socket.resume();
   stream.onEnd = () => socket.end();
-  stream.onReset = () => abort(socket);
+  stream.onReset = () => resetSocket(socket);
   stream.onClose = () => {
     streamClosed = true;
   };
@@ -37,11 +37,16 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
   else socket.resume();
 }
 
-/** A reset as the peer of a TCP connection sees it: RST, not FIN. */
-function abort(socket: SplicableSocket): void {
+/**
+ * A reset as the peer of a TCP connection sees it: RST, not FIN. While a shutdown is on its way libuv refuses to reset (EINVAL) and
+ * Node takes the handle for closed: it would stay open, and its thread could never end. Then all bytes are sent, and a plain close
+ * is what is left to do.
+ */
+export function resetSocket(socket: SplicableSocket): void {
   if (socket.destroyed) return;
+  const shuttingDown = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
   try {
-    if (socket.resetAndDestroy) socket.resetAndDestroy();
+    if (socket.resetAndDestroy && !shuttingDown) socket.resetAndDestroy();
     else socket.destroy();
   } catch {
     socket.destroy();
