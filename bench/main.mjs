@@ -6,7 +6,7 @@ const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean', default: false }, rounds: { type: 'string' }, kubeconfig: { type: 'string' } },
 });
 
-const benches = { start: () => import('./start.mjs') };
+const benches = { start: () => import('./start.mjs'), incoming: () => import('./incoming.mjs') };
 const [name = ''] = positionals;
 if (!Object.hasOwn(benches, name)) {
   console.error(`unknown benchmark "${name}": give one of ${Object.keys(benches).join(', ')}`);
