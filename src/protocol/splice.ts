@@ -16,7 +16,7 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
   stream.onReset = ({ sessionOver }) => {
     // All that was sent has arrived, and its end: a process that exits leaves such connections to close in order.
     if (sessionOver && socket.writableEnded && socket.destroySoon) socket.destroySoon();
-    else abort(socket);
+    else resetSocket(socket);
   };
   stream.onClose = () => {
     streamClosed = true;
@@ -45,7 +45,7 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
  * A reset as the peer of a TCP connection sees it: RST, not FIN. Node's own `resetAndDestroy` sends what is written and a FIN
  * first, and a peer that reads that before the RST takes half of an answer for the whole.
  */
-export function abort(socket: SplicableSocket): void {
+export function resetSocket(socket: SplicableSocket): void {
   if (socket.destroyed) return;
   const { _handle } = socket as { _handle?: { reset?: unknown } | null };
   if (socket.writableFinished) {
