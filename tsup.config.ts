@@ -27,6 +27,7 @@ const requireBanner = {
 
 export default defineConfig([
   { ...common, entry: { register: 'src/register.ts' }, format: 'cjs', minify: true },
+  { ...common, entry: { preload: 'src/runtime/preload.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { 'bridge-worker': 'src/bridge/worker.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { 'kube-client': 'src/kube/client-node.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { agent: 'src/agent/main.ts' }, format: 'cjs', minify: true },

@@ -1,10 +1,13 @@
 /**
  * Preload entry. It has to be cheap where it does nothing (a package manager, a loader thread): everything but the decision
- * is loaded by `require` once it is needed. CommonJS, as a preload must be finished before the app's first line.
+ * is in a bundle of its own, which is loaded once it is needed. CommonJS, as a preload must be finished before the app's first line.
  */
 import events from 'node:events';
+import { join } from 'node:path';
 import { isMainThread, workerData } from 'node:worker_threads';
+import { bundlePaths } from './runtime/bundle-paths';
 import { whyDormant } from './runtime/dormant';
+import { withPreload } from './runtime/inherit';
 import { isInternalThread } from './runtime/internal-thread';
 
 const reason = whyDormant({
@@ -15,13 +18,10 @@ const reason = whyDormant({
   isActive: (events as unknown as Record<symbol, unknown>)[Symbol.for('mirrord.session')] !== undefined,
 });
 
-const { bundlePaths } = require('./runtime/bundle-paths') as typeof import('./runtime/bundle-paths');
-
 if (reason === undefined) {
-  const { preload } = require('./runtime/preload') as typeof import('./runtime/preload');
+  const { preload } = require(join(__dirname, 'preload.cjs')) as typeof import('./runtime/preload');
   preload(bundlePaths(__dirname));
 } else if (reason === 'tool') {
   // Itself it stays as it is; the programs it starts find the preload in the environment.
-  const { withPreload } = require('./runtime/inherit') as typeof import('./runtime/inherit');
   process.env.NODE_OPTIONS = withPreload(process.env.NODE_OPTIONS, bundlePaths(__dirname).register);
 }

@@ -82,7 +82,7 @@ describe('imports', () => {
   });
 
   it('of the half of the bridge that the app loads never reach the tunnel, the cluster or the configuration', () => {
-    const reachable = closure('register.ts');
+    const reachable = closure('runtime/preload.ts', closure('register.ts'));
     for (const folder of ['tunnel', 'kube', 'agent', 'cli', 'playground']) {
       expect([...reachable].filter((file) => file.startsWith(`${folder}/`))).toEqual([]);
     }
@@ -119,11 +119,15 @@ function closure(entry: string, seen = new Set<string>()): Set<string> {
 describe('bundles', () => {
   const dist = (name: string) => join(root, 'dist', name);
 
-  it('register holds no cluster client, schema library, WebSocket or CBOR, and is at most 100 kB', () => {
-    expect(statSync(dist('register.cjs')).size).toBeLessThanOrEqual(100_000);
-    const required = readFileSync(dist('register.cjs'), 'utf8').matchAll(/require\("([^"]+)"\)/g);
+  it('register holds only the decision whether to start, in at most 10 kB', () => {
+    expect(statSync(dist('register.cjs')).size).toBeLessThanOrEqual(10_000);
+  });
+
+  it('preload holds no cluster client, schema library, WebSocket or CBOR, and is at most 100 kB', () => {
+    expect(statSync(dist('preload.cjs')).size).toBeLessThanOrEqual(100_000);
+    const required = readFileSync(dist('preload.cjs'), 'utf8').matchAll(/require\("([^"]+)"\)/g);
     expect([...required].map(([, name]) => name!).filter((name) => !isBuiltin(name))).toEqual([]);
-    const text = readFileSync(`${dist('register.cjs')}.map`, 'utf8');
+    const text = readFileSync(`${dist('preload.cjs')}.map`, 'utf8');
     for (const name of ['node_modules', 'src/kube/', 'src/tunnel/', 'src/config/schema']) {
       expect(JSON.parse(text).sources.filter((source: string) => source.includes(name))).toEqual([]);
     }

@@ -63,9 +63,9 @@ export class Outgoing {
     return { ...connectError('EMFILE'), message: `more than ${this.limit} connections in one session` };
   }
 
-  /** Resets what is still open: the peers learn that the session is gone. */
+  /** Resets what is still open: the peers learn that the session is gone. What the client has ended closes in order. */
   close(): void {
-    for (const socket of this.#sockets) if (!socket.destroyed) socket.resetAndDestroy();
+    for (const socket of this.#sockets) if (!socket.destroyed && !socket.writableEnded) socket.resetAndDestroy();
     this.#sockets.clear();
   }
 }

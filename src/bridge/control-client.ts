@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { MirrordError } from '../errors';
 import type { Transport } from '../tunnel/transport';
@@ -9,6 +10,9 @@ import type { SessionAddress } from './session-token';
 /** The owner is on the same host: what takes longer than this does not come. */
 const ANSWER_LIMIT = 5_000;
 
+/** This file is loaded once for each thread that has a session. */
+const OWN_NAME = randomBytes(8).toString('hex');
+
 export interface Attachment {
   answer: ControlAnswer;
   /** From here on a transport to the agent. */
@@ -16,12 +20,16 @@ export interface Attachment {
 }
 
 /** Rejects with ATTACH_FAILED when the owner is gone or does not accept the secret. */
-export async function attachToOwner({ path, secret }: SessionAddress, signal?: AbortSignal): Promise<Attachment> {
+export async function attachToOwner(
+  { path, secret }: SessionAddress,
+  signal?: AbortSignal,
+  name = OWN_NAME,
+): Promise<Attachment> {
   let socket: Socket | undefined;
   try {
     socket = (await dialSocket({ path }, { connectTimeoutMs: ANSWER_LIMIT })(signal)) as Socket;
     socket.on('error', () => {});
-    const greeting: ControlGreeting = { version: 1, secret, pid: process.pid };
+    const greeting: ControlGreeting = { version: 1, secret, pid: process.pid, name };
     writeLine(socket, greeting);
     const answer = await readLine<ControlAnswer>(socket, MAX_LINE, ANSWER_LIMIT);
     return { answer, transport: socket };

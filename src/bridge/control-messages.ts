@@ -7,6 +7,8 @@ export interface ControlGreeting {
   secret: string;
   /** Process id: when that process is killed, the owner says goodbye to the agent for it. */
   pid: number;
+  /** Who attaches within that process, the same each time: a thread may be ended while its process lives. */
+  name: string;
 }
 
 /** First line of the owner. */

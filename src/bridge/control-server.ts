@@ -8,6 +8,7 @@ import { MAX_GREETING_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
 import { passOnWithFarewell } from './farewell';
 import { passOn } from './pass-on';
+import { Presence } from './presence';
 import { formatSession, sameSecret } from './session-token';
 import type { SpareTransport } from './spare-transport';
 
@@ -34,6 +35,7 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
   const secret = randomBytes(32).toString('hex');
   const place = choosePlace();
   const sockets = new Set<Socket>();
+  const presence = new Presence();
   let greeting = 0;
 
   async function greet(socket: Socket): Promise<void> {
@@ -41,7 +43,8 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
     if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
     writeLine(socket, answer);
     const transport = await spare.take();
-    passOnWithFarewell(socket, transport, Number(line.pid));
+    const { pid, name } = line;
+    passOnWithFarewell(socket, transport, { pid: Number(pid), isBack: presence.enter(`${pid} ${name}`, socket) });
     passOn(transport, socket);
   }
 
@@ -68,11 +71,14 @@ export async function startControlServer(answer: ControlAnswer, spare: SpareTran
     });
   }
   server.on('error', () => {});
+  // A worker that crashes has no time for close().
+  process.once('exit', place.remove);
   return {
     session: formatSession({ path: place.path, secret }),
     async close(limitMs) {
       const gone = new Promise((resolve) => server.close(resolve));
       place.remove();
+      process.off('exit', place.remove);
       let timer: NodeJS.Timeout | undefined;
       await Promise.race([
         gone,

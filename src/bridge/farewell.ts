@@ -2,17 +2,27 @@ import type { Duplex } from 'node:stream';
 import { FrameType, HEADER_BYTES, makeFrame, readU32 } from '../protocol/frame';
 import { encodeGoaway, GoawayCode } from '../protocol/goaway';
 
-/** How often, and for how long, a process whose connection has ended is asked whether it lives, in milliseconds. */
+/**
+ * How often, and for how long, it is asked what became of somebody whose connection has ended, in milliseconds. Who has only
+ * lost the link dials again at once, so the time is for a machine that is busy.
+ */
 const ASK_EVERY = 50;
-const ASK_FOR = 1_000;
+const ASK_FOR = 5_000;
+
+export interface Attached {
+  pid: number;
+  /** Whether the same thread of that process has attached anew. */
+  isBack: () => boolean;
+}
 
 /**
- * Passes on what an attached process sends, and says goodbye in its place when it was killed. Without that the agent would
- * keep its connections in the pod open for the grace time of a lost link, for somebody who cannot come back.
+ * Passes on what an attached process sends, and says goodbye in its place when it was killed, or its thread ended. Without
+ * that the agent would keep its session and its connections in the pod for the grace time of a lost link, for somebody who
+ * cannot come back; and a test runner that ends threads by the dozen would soon be told that there is no room for more.
  *
  * Only the headers of frames are looked at: a goodbye has to stand between two of them.
  */
-export function passOnWithFarewell(from: Duplex, to: Duplex, pid: number): void {
+export function passOnWithFarewell(from: Duplex, to: Duplex, attached: Attached): void {
   const frames = new FrameBorders();
   from.on('data', (chunk: Buffer) => {
     frames.pass(chunk);
@@ -27,8 +37,8 @@ export function passOnWithFarewell(from: Duplex, to: Duplex, pid: number): void 
     if (ended) return;
     ended = true;
     if (frames.lastType === FrameType.GOAWAY || !frames.atBorder) return leave(to);
-    whenDead(pid, (dead) => {
-      if (dead && to.writable) to.write(goodbye());
+    whenDecided(attached, (gone) => {
+      if (gone && to.writable) to.write(goodbye());
       leave(to);
     });
   };
@@ -45,15 +55,15 @@ function leave(to: Duplex): void {
 }
 
 function goodbye(): Buffer {
-  const payload = encodeGoaway({ code: GoawayCode.NORMAL, lastStream: 0, text: 'the process was killed' });
+  const payload = encodeGoaway({ code: GoawayCode.NORMAL, lastStream: 0, text: 'the process or thread was ended' });
   return Buffer.concat(makeFrame(FrameType.GOAWAY, 0, 0, payload).buffers);
 }
 
 /** The system closes the connections of a killed process some moments before the process is gone. */
-function whenDead(pid: number, done: (dead: boolean) => void, waited = 0): void {
-  if (!isAlive(pid)) done(true);
-  else if (waited >= ASK_FOR) done(false);
-  else setTimeout(() => whenDead(pid, done, waited + ASK_EVERY), ASK_EVERY);
+function whenDecided(attached: Attached, done: (gone: boolean) => void, waited = 0): void {
+  if (attached.isBack()) done(false);
+  else if (!isAlive(attached.pid) || waited >= ASK_FOR) done(true);
+  else setTimeout(() => whenDecided(attached, done, waited + ASK_EVERY), ASK_EVERY);
 }
 
 function isAlive(pid: number): boolean {

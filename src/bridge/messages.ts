@@ -49,7 +49,7 @@ export type StartInput = {
 export type ToWorker =
   | { type: 'call'; id: number; sync: boolean; method: MethodName; params: unknown }
   | { type: 'connect'; id: number; host: string; port: number }
-  | { type: 'announce'; id: number; sourcePort: number }
+  | { type: 'announce'; id: number; sourcePort: number; sourceAddress: string }
   | { type: 'abort'; id: number }
   /** A server of the app listens; answered like a synchronous call when the pod's port is subscribed. */
   | { type: 'listen'; id: number; server: AppServer }

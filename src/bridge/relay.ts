@@ -4,13 +4,23 @@ import type { AgentLink, MuxStream } from '../protocol/session-types';
 import { spliceSocket } from '../protocol/splice';
 import type { WireOutcome } from './messages';
 
+/** Turns of the event loop without a byte after which an app that exits has said all. */
+const QUIET_TURNS = 3;
+
 export interface RelayOptions {
   /** The link to open streams on; asked for each time, as it may be replaced. */
   link: () => Pick<AgentLink, 'open'>;
   /** What became of a connection the app asked for. */
   report: (id: number, outcome: WireOutcome) => void;
-  /** Milliseconds an announcement and its connection wait for each other. */
+  /**
+   * Handles what the app's thread has posted so far. An announcement is posted before its connection is made, so after this
+   * a connection that nobody announced is a stranger's, however many arrive at once.
+   */
+  catchUp?: () => void;
+  /** Milliseconds a connection waits for its announcement. */
   matchMs?: number;
+  /** Milliseconds an announcement waits for its connection: long, as thousands at once are accepted over many seconds. */
+  announcedMs?: number;
   /** Accepted connections that may wait for their announcement at a time; further ones are dropped. */
   maxUnmatched?: number;
 }
@@ -19,62 +29,76 @@ export interface Relay {
   /** Loopback port. */
   readonly port: number;
   connect(id: number, host: string, port: number): void;
-  announce(id: number, sourcePort: number): void;
+  /** @param sourceAddress loopback address the connection will come from; 127.0.0.1 if it is not said */
+  announce(id: number, sourcePort: number, sourceAddress?: string): void;
   abort(id: number): void;
+  /**
+   * For a process that exits: passes on what the app has written so far, and the end that the system would send for it.
+   * Resolves when nothing more comes, or at the limit.
+   */
+  finish(limitMs: number): Promise<void>;
   close(): void;
 }
 
 /**
  * Loopback relay between the app's sockets and streams of the agent. A connection counts as the app's only if its source
- * port was announced by the app's thread: no secret travels in the byte stream, and nobody else on this host gets through.
+ * was announced by the app's thread: no secret travels in the byte stream. The port alone would not do, as any process may
+ * bind a port that libuv has bound (SO_REUSEADDR); the address is a secret where the system has more than one on loopback.
  */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const { link, report, matchMs = 2_000, maxUnmatched = 256 } = options;
+  const { link, report, catchUp = () => {}, matchMs = 2_000, announcedMs = 60_000, maxUnmatched = 256 } = options;
   /** Asked for, and not answered yet. */
   const opening = new Map<number, AbortController>();
   /** Connected in the pod, and not yet matched with a socket. */
   const opened = new Map<number, MuxStream>();
-  /** Announced source ports whose connection has not been accepted. */
-  const announced = new Map<number, { id: number; timer: NodeJS.Timeout }>();
+  /** Announced sources (`address:port`) whose connection has not been accepted. */
+  const announced = new Map<string, { id: number; timer: NodeJS.Timeout }>();
   /** Accepted connections that nobody has announced. */
-  const unmatched = new Map<number, { socket: Socket; timer: NodeJS.Timeout }>();
+  const unmatched = new Map<string, { socket: Socket; timer: NodeJS.Timeout }>();
   const sockets = new Set<Socket>();
+  /** Connections that carry data, and their streams. */
+  const joined = new Map<Socket, MuxStream>();
 
   function accept(socket: Socket): void {
-    const sourcePort = socket.remotePort;
+    const source = `${socket.remoteAddress}:${socket.remotePort}`;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     // Until it is spliced, an error is only the end of a connection that nobody uses.
     socket.on('error', () => {});
-    if (sourcePort === undefined) return void socket.destroy();
-    const expected = announced.get(sourcePort);
+    if (socket.remotePort === undefined) return void socket.destroy();
+    if (!announced.has(source)) catchUp();
+    const expected = announced.get(source);
     if (expected) {
       clearTimeout(expected.timer);
-      announced.delete(sourcePort);
+      announced.delete(source);
       join(expected.id, socket);
       return;
     }
     if (unmatched.size >= maxUnmatched) return void socket.resetAndDestroy();
     const timer = setTimeout(() => socket.resetAndDestroy(), matchMs);
     const entry = { socket, timer };
-    unmatched.set(sourcePort, entry);
+    unmatched.set(source, entry);
     socket.once('close', () => {
       clearTimeout(timer);
-      if (unmatched.get(sourcePort) === entry) unmatched.delete(sourcePort);
+      if (unmatched.get(source) === entry) unmatched.delete(source);
     });
   }
 
   function join(id: number, socket: Socket): void {
     const stream = opened.get(id);
     opened.delete(id);
-    if (stream) spliceSocket(stream, socket);
-    else socket.resetAndDestroy();
+    if (!stream) return void socket.resetAndDestroy();
+    joined.set(socket, stream);
+    socket.once('close', () => joined.delete(socket));
+    spliceSocket(stream, socket);
   }
 
   function drop(id: number): void {
     opened.get(id)?.reset('ECONNRESET');
     opened.delete(id);
   }
+
+  const bytesRead = () => [...joined.keys()].reduce((sum, socket) => sum + socket.bytesRead, sockets.size);
 
   const relay = {
     connect(id: number, host: string, port: number) {
@@ -93,32 +117,55 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
           },
         );
     },
-    announce(id: number, sourcePort: number) {
-      const waiting = unmatched.get(sourcePort);
+    announce(id: number, sourcePort: number, sourceAddress = '127.0.0.1') {
+      const source = `${sourceAddress}:${sourcePort}`;
+      const waiting = unmatched.get(source);
       if (waiting) {
         clearTimeout(waiting.timer);
-        unmatched.delete(sourcePort);
+        unmatched.delete(source);
         join(id, waiting.socket);
         return;
       }
       const expire = () => {
-        if (announced.get(sourcePort)?.id !== id) return;
-        announced.delete(sourcePort);
+        if (announced.get(source)?.id !== id) return;
+        announced.delete(source);
         drop(id);
       };
+      // The same source twice: the first connection has never come, and its port is free again.
+      const stale = announced.get(source);
+      if (stale) {
+        clearTimeout(stale.timer);
+        drop(stale.id);
+      }
       // A connection that came while this thread was busy is accepted in the phase after the timers: look once more then.
-      const timer = setTimeout(() => setImmediate(expire), matchMs);
-      announced.set(sourcePort, { id, timer });
+      const timer = setTimeout(() => setImmediate(expire), announcedMs);
+      announced.set(source, { id, timer });
     },
     abort(id: number) {
       opening.get(id)?.abort();
       opening.delete(id);
       drop(id);
-      for (const [sourcePort, entry] of announced) {
+      for (const [source, entry] of announced) {
         if (entry.id !== id) continue;
         clearTimeout(entry.timer);
-        announced.delete(sourcePort);
+        announced.delete(source);
       }
+    },
+    async finish(limitMs: number) {
+      const until = performance.now() + limitMs;
+      // Accepted connections and bytes that lie in the kernel arrive in the next turns of the loop.
+      for (let quiet = 0; quiet < QUIET_TURNS; ) {
+        // Not all is said, and a cut must not look like an end: the far end is told by a reset.
+        if (performance.now() >= until) return;
+        const before = bytesRead();
+        await new Promise((resolve) => setImmediate(resolve));
+        const waits = [...joined].some(([socket, stream]) => socket.isPaused() || stream.queued > 0);
+        const idle = !waits && bytesRead() === before;
+        quiet = idle ? quiet + 1 : 0;
+      }
+      for (const stream of joined.values()) stream.end();
+      // Frames leave in the microtasks of this turn; the goodbye that follows would overtake them.
+      await new Promise((resolve) => setImmediate(resolve));
     },
     close() {
       server.close();

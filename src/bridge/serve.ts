@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { MirrordError } from '../errors';
 import type { IncomingSubscribed, MethodName, Params } from '../protocol/contract';
 import type { AgentLink } from '../protocol/session-types';
@@ -17,6 +17,8 @@ import { postReply, replySync } from './sync-replies';
 const CLOSE_LIMIT = 1_000;
 /** The same when the process exits: enough for the bytes to leave, too short to be felt. */
 const HURRIED_CLOSE_LIMIT = 30;
+/** Milliseconds for what the app has written to leave before that. Most often it is a turn or two of the event loop. */
+const HURRIED_FINISH_LIMIT = 200;
 
 /**
  * The worker's main loop: starts the session with `boot`, then serves the app's thread until `close`.
@@ -75,13 +77,24 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
       });
       const link = booted.link;
       incoming.use(link);
-      relay = await startRelay({ link: () => link, report: (id, outcome) => post({ type: 'connected', id, outcome }) });
+      relay = await startRelay({
+        link: () => link,
+        report: (id, outcome) => post({ type: 'connected', id, outcome }),
+        catchUp: receiveAll,
+      });
       if (stop.signal.aborted) return await close();
       settle(State.ready, { type: 'ready', ready: { ...booted.ready, relayPort: relay.port } });
       void link.closed.then((reason) => reason && post({ type: 'ended', reason: packFailure(reason) }));
     } catch (error) {
       fail(error);
     }
+  }
+
+  /** What the app has written before it exits is delivered, as the system does for sockets of a process that has ended. */
+  async function closeHurriedly(): Promise<void> {
+    receiveAll();
+    await relay?.finish(HURRIED_FINISH_LIMIT);
+    await close(HURRIED_CLOSE_LIMIT);
   }
 
   async function close(limitMs = CLOSE_LIMIT): Promise<void> {
@@ -104,13 +117,17 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   function receive(message: ToWorker): void {
     if (message.type === 'call') void answer(message);
     else if (message.type === 'connect') relay?.connect(message.id, message.host, message.port);
-    else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort);
+    else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort, message.sourceAddress);
     else if (message.type === 'abort') relay?.abort(message.id);
     else if (message.type === 'listen') void answerSync(message.id, incoming.listen(message.server));
     else if (message.type === 'unlisten') incoming.unlisten(message.key);
     else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
     else if (!booted) stop.abort(startAborted());
-    else void close(message.hurry ? HURRIED_CLOSE_LIMIT : CLOSE_LIMIT);
+    else void (message.hurry ? closeHurriedly() : close());
+  }
+
+  function receiveAll(): void {
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) receive(next.message);
   }
 
   async function answer(message: Extract<ToWorker, { type: 'call' }>): Promise<void> {

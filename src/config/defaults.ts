@@ -2,7 +2,7 @@ import { VERSION } from '../version';
 import type { AgentConfig, FeatureConfig } from './types';
 
 /** The agent of the same version as this client. */
-export const DEFAULT_AGENT_IMAGE = `ghcr.io/mirrord-node/agent:${VERSION}`;
+export const DEFAULT_AGENT_IMAGE = `mirrord-node/agent:${VERSION}`;
 
 /** Seconds; a continuous integration run has nobody who restarts the app, so its agent need not wait. */
 export function defaultIdleTimeout(env: NodeJS.ProcessEnv): number {

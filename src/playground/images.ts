@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** The client's own agent image: any tag of it resolves to the agent that was built here. */
-export const DEFAULT_AGENT_IMAGE = 'ghcr.io/mirrord-node/agent';
+export const DEFAULT_AGENT_IMAGE = 'mirrord-node/agent';
 
 /** A folder or file of the host that shows in a container, read-only, under `target`. */
 export interface Bind {

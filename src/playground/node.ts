@@ -1,8 +1,9 @@
 import 'reflect-metadata';
+import { createServer } from 'node:net';
 import { cpus, release, totalmem } from 'node:os';
 import { formatError } from '../errors';
-import { AddressPool } from './addresses';
-import { kubeconfigFor, startApiServer } from './api/server';
+import { AddressPool, API_SERVICE_ADDRESS } from './addresses';
+import { type ApiServer, kubeconfigFor, startApiServer } from './api/server';
 import { startControllers } from './controllers';
 import { startDnsServer } from './dns-server';
 import { Kubelet } from './kubelet';
@@ -37,10 +38,19 @@ async function main(settings: NodeSettings): Promise<void> {
     proxy.flush(),
   ]);
   Object.assign(credentials, { token: api.token, caPem: api.caPem });
+  await serveToPods(api);
   startControllers({ store });
   const { port } = settings;
   const kubeconfig = kubeconfigFor({ caPem: api.caPem, token: api.token, port });
   process.stdout.write(`${JSON.stringify({ ready: true, port, kubeconfig })}\n`);
+}
+
+/** The API server's socket was made outside of the cluster's network; inside it is reached at its service's address. */
+function serveToPods(api: ApiServer): Promise<void> {
+  const server = createServer((socket) => api.accept(socket));
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).listen(443, API_SERVICE_ADDRESS, resolve);
+  });
 }
 
 process.stdin.on('end', () => process.exit(0)).on('error', () => process.exit(0));

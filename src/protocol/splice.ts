@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { MuxStream } from './session-types';
 
 /** A socket with `allowHalfOpen`. TCP sockets have `resetAndDestroy`; on others it may throw. */
-export type SplicableSocket = Duplex & { resetAndDestroy?(): unknown };
+export type SplicableSocket = Duplex & { resetAndDestroy?(): unknown; destroySoon?(): void };
 
 /**
  * Joins a stream and a socket for good: bytes both ways with back-pressure, half-close both ways, reset both ways. Credit
@@ -13,7 +13,11 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
 
   stream.onDrain = () => socket.resume();
   stream.onEnd = () => socket.end();
-  stream.onReset = () => resetSocket(socket);
+  stream.onReset = ({ sessionOver }) => {
+    // All that was sent has arrived, and its end: a process that exits leaves such connections to close in order.
+    if (sessionOver && socket.writableEnded && socket.destroySoon) socket.destroySoon();
+    else resetSocket(socket);
+  };
   stream.onClose = () => {
     streamClosed = true;
   };

@@ -54,7 +54,7 @@ function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): 
       ...outgoingPolicy,
       relayPort,
       connect: (address, done) => bridge.connect(address, done),
-      announce: (id, sourcePort) => bridge.announce(id, sourcePort),
+      announce: (id, port, address) => bridge.announce(id, port, address),
     },
     resolver: { ...calls, ...alive, ...resolver, families: info.families },
     children: createChildAccess(ready.session, registerPath),

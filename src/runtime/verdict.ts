@@ -72,8 +72,8 @@ export interface OutgoingAccess {
     target: { address: string; port: number; hostname?: string },
     done: (outcome: ConnectOutcome) => void,
   ): { id: number; abort(): void };
-  /** Tells the relay which source port will arrive for the connection `id`. */
-  announce(id: number, sourcePort: number): void;
+  /** Tells the relay from where the connection `id` will arrive. */
+  announce(id: number, sourcePort: number, sourceAddress: string): void;
   /** Something waits for the worker: keep the event loop alive (counted). */
   hold(): void;
   release(): void;

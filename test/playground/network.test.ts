@@ -54,6 +54,21 @@ const sh = async (pod: string, script: string) => (await cluster.exec(pod, ['bas
 const js = (script: string) => sh('client', `node -e '${script}'`);
 
 describe('the network of the playground', () => {
+  it('lets pods reach the API server with the credentials of their service account', async () => {
+    const script = `
+      const fs = require("node:fs"), folder = "/var/run/secrets/kubernetes.io/serviceaccount/";
+      const options = {
+        host: "kubernetes.default.svc", path: "/api/v1/namespaces/default/pods/client",
+        ca: fs.readFileSync(folder + "ca.crt"),
+        headers: { authorization: "Bearer " + fs.readFileSync(folder + "token", "utf8") },
+      };
+      require("node:https").get(options, (answer) => {
+        let text = "";
+        answer.on("data", (chunk) => text += chunk).on("end", () => console.log(JSON.parse(text).metadata.name));
+      })`;
+    expect(await js(script)).toBe('client');
+  });
+
   it('resolves services by short and full name with the system resolver', async () => {
     const { json } = await cluster.call('GET', '/api/v1/namespaces/default/services/web');
     const address = json.spec.clusterIP;

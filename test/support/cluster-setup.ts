@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -23,6 +23,8 @@ declare module 'vitest' {
 
 const run = promisify(execFile);
 const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+
+const hasServers = () => existsSync('/usr/bin/redis-server') && existsSync('/usr/lib/postgresql');
 
 /** One cluster for the whole run: the one that is named by the environment, or a playground of our own. */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
@@ -48,7 +50,7 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     nodeImage: MIRRORD_E2E_NODE_IMAGE ?? 'playground/node:1',
     agentImage: MIRRORD_E2E_AGENT_IMAGE,
     // Pods of the playground see the programs that are installed on this machine.
-    serversImage: MIRRORD_E2E_SERVERS_IMAGE ?? 'playground/node:1',
+    serversImage: MIRRORD_E2E_SERVERS_IMAGE ?? (hasServers() ? 'playground/node:1' : undefined),
   });
   return async () => {
     await playground('stop');

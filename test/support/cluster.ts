@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   AppsV1Api,
   BatchV1Api,
@@ -14,6 +13,9 @@ import {
   type V1Status,
 } from '@kubernetes/client-node';
 import { inject } from 'vitest';
+import { eventually } from './eventually';
+
+export { eventually };
 
 export const settings = inject('cluster');
 
@@ -23,21 +25,6 @@ export const core = config.makeApiClient(CoreV1Api);
 export const apps = config.makeApiClient(AppsV1Api);
 export const batch = config.makeApiClient(BatchV1Api);
 const objects = KubernetesObjectApi.makeApiClient(config);
-
-/** Waits until `probe` gives something truthy; the limit's error says what was waited for. */
-export async function eventually<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false>,
-  limitMs = 20_000,
-): Promise<T> {
-  const deadline = Date.now() + limitMs;
-  for (;;) {
-    const value = await probe();
-    if (value) return value;
-    if (Date.now() > deadline) throw new Error(`waited ${limitMs / 1000} s for ${what}`);
-    await delay(50);
-  }
-}
 
 /** A fresh namespace, so that suites do not see each other; `drop` removes it without waiting. */
 export async function createNamespace(prefix: string): Promise<{ name: string; drop(): Promise<void> }> {

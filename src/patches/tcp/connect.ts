@@ -6,7 +6,7 @@ import type { Undo } from '../patch';
 import { errnoOf } from '../uv-errors';
 import { wrapMethod } from '../wrap';
 import type { Endpoints, installAddresses } from './addresses';
-import type { SourceAddresses } from './bind';
+import type { Source, SourceAddresses } from './bind';
 import type { ConnectRequest, NativeTcp, TcpHandle } from './handle';
 import type { ServerPorts } from './server-ports';
 
@@ -16,7 +16,7 @@ interface PendingConnect {
   address: string;
   port: number;
   family: 4 | 6;
-  sourcePort: number;
+  source: Source;
   /** Completion runs in the context of the call, as with Node: AsyncLocalStorage depends on it. */
   scope: AsyncResource;
   operation: ReturnType<OutgoingAccess['connect']>;
@@ -46,14 +46,14 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
   function begin(handle: TcpHandle, request: ConnectRequest, address: string, port: number, family: 4 | 6): number {
     // Bound now, not later: the handle has a descriptor from here on, as it has after Node's own connect, and options
     // that are set meanwhile take effect.
-    const sourcePort = sources.secure(handle);
-    if (sourcePort <= 0) return sourcePort || errnoOf('EADDRNOTAVAIL')!;
+    const source = sources.secure(handle);
+    if (typeof source === 'number') return source;
     const scope = new AsyncResource('MIRRORD_CONNECT');
     const operation = outgoing.connect({ address: unmapped(address), port }, (outcome) => {
       // Closed meanwhile: Node has been told.
       if (pendings.get(handle) === pending) scope.runInAsyncScope(settle, undefined, handle, pending, outcome);
     });
-    const pending: PendingConnect = { request, address, port, family, sourcePort, scope, operation, held: false };
+    const pending: PendingConnect = { request, address, port, family, source, scope, operation, held: false };
     pendings.set(handle, pending);
     keepAlive(pending, native.hasRef.call(handle));
     return 0;
@@ -90,9 +90,11 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
     pending: PendingConnect,
     own: { address: string; port: number; family: 4 | 6 },
   ): number {
-    outgoing.announce(pending.operation.id, pending.sourcePort);
+    outgoing.announce(pending.operation.id, pending.source.port, pending.source.address);
     addresses.set(handle, endpoints(pending, own));
-    return sources.connectToRelay(handle, pending.request, outgoing.relayPort);
+    const status = sources.connectToRelay(handle, pending.request, outgoing.relayPort);
+    if (status !== 0) pending.operation.abort();
+    return status;
   }
 
   function keepAlive(pending: PendingConnect, wanted: boolean): void {

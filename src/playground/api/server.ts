@@ -45,6 +45,8 @@ export interface ApiServer {
   /** Bearer token, 256 random bits in hex. */
   token: string;
   port: number;
+  /** Serves one more connection, whose TLS has not begun: how pods reach the server, which listens outside of their network. */
+  accept(socket: Socket): void;
   /** Ends every connection, watches and streams too. */
   close(): Promise<void>;
 }
@@ -89,6 +91,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     caPem,
     token,
     port: (server.address() as AddressInfo).port,
+    accept: (socket) => void server.emit('connection', socket),
     async close() {
       unpublish();
       authorizer.close();

@@ -39,6 +39,7 @@ export async function buildBundles(): Promise<Bundles> {
   await Promise.all([
     make('test/support/bridge/worker.ts', 'bridge-worker'),
     make('src/register.ts', 'register'),
+    make('src/runtime/preload.ts', 'preload'),
     make('src/index.ts', 'index'),
     make('test/support/bridge/agent-host.ts', 'agent-host', 'esm'),
   ]);

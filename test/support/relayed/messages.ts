@@ -3,7 +3,7 @@ import type { ConnectOutcome } from '../../../src/runtime/verdict';
 
 export type ToWorker =
   | { kind: 'connect'; id: number; address: string; port: number }
-  | { kind: 'announce'; id: number; port: number }
+  | { kind: 'announce'; id: number; port: number; address: string }
   | { kind: 'abort'; id: number }
   | { kind: 'call'; id: number; method: string; params: any };
 

@@ -87,7 +87,7 @@ const context: PatchContext = {
         },
       };
     },
-    announce: (id, port) => post({ kind: 'announce', id, port }),
+    announce: (id, port, address) => post({ kind: 'announce', id, port, address }),
     hold,
     release,
   },

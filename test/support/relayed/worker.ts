@@ -11,23 +11,24 @@ const resolver = new dns.Resolver({ timeout: 2000, tries: 1 });
 if (dnsPort) resolver.setServers([`127.0.0.1:${dnsPort}`]);
 
 const dialled = new Map<number, net.Socket>();
-const expected = new Map<number, number>();
-const early = new Map<number, net.Socket>();
+/** By `address:port` they come from. */
+const expected = new Map<string, number>();
+const early = new Map<string, net.Socket>();
 
 const relay = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
-  const port = socket.remotePort!;
-  const id = expected.get(port);
-  if (id === undefined) early.set(port, socket);
-  else splice(id, port, socket);
+  const source = `${socket.remoteAddress}:${socket.remotePort}`;
+  const id = expected.get(source);
+  if (id === undefined) early.set(source, socket);
+  else splice(id, source, socket);
 });
 relay.listen(0, '127.0.0.1', () => {
   ready[0] = (relay.address() as net.AddressInfo).port;
   Atomics.notify(ready, 0);
 });
 
-function splice(id: number, port: number, socket: net.Socket): void {
-  expected.delete(port);
-  early.delete(port);
+function splice(id: number, source: string, socket: net.Socket): void {
+  expected.delete(source);
+  early.delete(source);
   const remote = dialled.get(id);
   dialled.delete(id);
   if (!remote) return void socket.destroy();
@@ -91,9 +92,10 @@ async function run(method: string, params: any): Promise<unknown> {
 parentPort!.on('message', (message: ToWorker) => {
   if (message.kind === 'connect') connect(message);
   if (message.kind === 'announce') {
-    const socket = early.get(message.port);
-    if (socket) splice(message.id, message.port, socket);
-    else expected.set(message.port, message.id);
+    const source = `${message.address}:${message.port}`;
+    const socket = early.get(source);
+    if (socket) splice(message.id, source, socket);
+    else expected.set(source, message.id);
   }
   if (message.kind === 'abort') {
     dialled.get(message.id)?.resetAndDestroy();

@@ -151,6 +151,30 @@ it('processes that attach at once are given a transport each', async () => {
   expect(paths).toEqual(['/1', '/2', '/3', '/4']);
 });
 
+it('says goodbye for a thread that was ended, and not for one that dials again', async () => {
+  const address = parseSession((await startServer()).session);
+  const ended = await attachToOwner(address, undefined, 'ended');
+  await connectTunnel({ dial: async () => ended.transport, token: TOKEN, clientName: 'ended' });
+  const attachments: Awaited<ReturnType<typeof attachToOwner>>[] = [];
+  const link = await connectTunnel({
+    dial: async (signal) => {
+      attachments.push(await attachToOwner(address, signal, 'living'));
+      return attachments.at(-1)!.transport;
+    },
+    token: TOKEN,
+    clientName: 'living',
+  });
+  const before = agent.sessions();
+  // As the system does with the sockets of a thread, without a word; nobody of that name dials again.
+  ended.transport.destroy();
+  attachments[0]!.transport.destroy();
+  await expect.poll(() => agent.sessions(), { timeout: 20_000 }).toBe(before - 1);
+  expect((await link.call('fs.realpath', { path: '/' })).result.path).toBe('/');
+  expect(attachments).toHaveLength(2);
+  expect(agent.sessions()).toBe(before - 1);
+  await link.close();
+}, 30_000);
+
 describe('a process that attaches', () => {
   it('learns that the owner is gone', async () => {
     const server = await startServer();

@@ -65,12 +65,17 @@ async function join(relay: Relay): Promise<Socket & { localPort: number }> {
 
 const farPort = () => (far.address() as AddressInfo).port;
 
-/** Chooses a free source port, so that it can be announced before it is used. */
-async function joinFromAnnounced(relay: Relay, id: number): Promise<Socket> {
+async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as AddressInfo;
   await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+/** Chooses a free source port, so that it can be announced before it is used. */
+async function joinFromAnnounced(relay: Relay, id: number): Promise<Socket> {
+  const port = await freePort();
   relay.announce(id, port);
   await sleep(20);
   const socket = connect({ port: relay.port, host: '127.0.0.1', localPort: port, allowHalfOpen: true });
@@ -123,8 +128,77 @@ describe('a connection', () => {
     expect(waiting.map((socket) => socket.destroyed)).toEqual([false, false]);
   });
 
+  it('from the announced port of another address is a stranger’s', async () => {
+    const { relay, ask } = await relayWith({ matchMs: 200 });
+    const { id, outcome } = ask(farPort());
+    await outcome;
+    const stranger = await join(relay);
+    relay.announce(id, stranger.localPort, '127.31.7.9');
+    stranger.write('x');
+    const heard: string[] = [];
+    stranger.on('data', (chunk) => heard.push(String(chunk)));
+    await new Promise((resolve) => stranger.once('close', resolve));
+    expect(heard).toEqual([]);
+  });
+
+  it.runIf(process.platform === 'linux')('from a secret address is joined', async () => {
+    const { relay, ask } = await relayWith();
+    const { id, outcome } = ask(farPort());
+    await outcome;
+    const socket = connect({ port: relay.port, host: '127.0.0.1', localAddress: '127.31.7.9', allowHalfOpen: true });
+    sockets.push(socket);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    relay.announce(id, socket.localPort!, '127.31.7.9');
+    socket.end('hidden');
+    expect(await read(socket)).toBe('hiddenafter the end');
+  });
+
+  it('is joined although more come at once than strangers may wait, as announcements are read first', async () => {
+    const posted: (() => void)[] = [];
+    const catchUp = () => {
+      for (const announcement of posted.splice(0)) announcement();
+    };
+    const { relay, ask } = await relayWith({ maxUnmatched: 1, catchUp });
+    const asked = [ask(farPort()), ask(farPort()), ask(farPort()), ask(farPort())];
+    await Promise.all(asked.map(({ outcome }) => outcome));
+    const ports = await Promise.all(asked.map(freePort));
+    const joined = asked.map(({ id }, index) => {
+      const localPort = ports[index]!;
+      posted.push(() => relay.announce(id, localPort));
+      const socket = connect({ port: relay.port, host: '127.0.0.1', localPort, allowHalfOpen: true });
+      sockets.push(socket);
+      return socket;
+    });
+    for (const socket of joined) socket.end('one of many');
+    expect(await Promise.all(joined.map(read))).toEqual(joined.map(() => 'one of manyafter the end'));
+  });
+
+  it('that is announced from a source where an earlier one never came resets the earlier stream', async () => {
+    const { relay, ask } = await relayWith();
+    const [first, second] = [ask(farPort()), ask(farPort())];
+    await first.outcome;
+    await second.outcome;
+    relay.announce(first.id, 1);
+    relay.announce(second.id, 1);
+    await expect.poll(() => atFar.map(({ destroyed }) => destroyed).sort()).toEqual([false, true]);
+  });
+
+  it('of an app that exits delivers what was written, and ends in order', async () => {
+    const { relay, ask } = await relayWith();
+    const { id, outcome } = ask(farPort());
+    await outcome;
+    const socket = await join(relay);
+    relay.announce(id, socket.localPort);
+    const heard = read(socket);
+    const ended = new Promise((resolve) => atFar[0]!.once('end', () => resolve('ended in order')));
+    socket.write('last words');
+    await relay.finish(2_000);
+    expect(await ended).toBe('ended in order');
+    expect(await heard).toBe('last wordsafter the end');
+  });
+
   it('that is announced and never comes resets its stream', async () => {
-    const { relay, ask } = await relayWith({ matchMs: 50 });
+    const { relay, ask } = await relayWith({ announcedMs: 50 });
     const { id, outcome } = ask(farPort());
     await outcome;
     relay.announce(id, 1);

@@ -5,7 +5,12 @@ type Target = { address: string; port: number };
 export interface Script {
   context: PatchContext;
   /** Connects that were asked for, in order; answer them by `answer`. */
-  asked: (Target & { answer(outcome: ConnectOutcome): void; aborted: boolean; sourcePort?: number })[];
+  asked: (Target & {
+    answer(outcome: ConnectOutcome): void;
+    aborted: boolean;
+    sourcePort?: number;
+    sourceAddress?: string;
+  })[];
   log: string[];
   listening: number[];
   held(): number;
@@ -45,7 +50,7 @@ export function createScript(
         asked.push(entry);
         return { id: asked.length - 1, abort: () => void Object.assign(entry, { aborted: true }) };
       },
-      announce: (id, port) => void Object.assign(asked[id]!, { sourcePort: port }),
+      announce: (id, port, address) => void Object.assign(asked[id]!, { sourcePort: port, sourceAddress: address }),
       hold,
       release,
     },
