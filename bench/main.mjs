@@ -13,7 +13,11 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const benches = { start: () => import('./start.mjs'), link: () => import('./link.mjs') };
+const benches = {
+  start: () => import('./start.mjs'),
+  link: () => import('./link.mjs'),
+  incoming: () => import('./incoming.mjs'),
+};
 const [name = ''] = positionals;
 if (!Object.hasOwn(benches, name)) {
   console.error(`unknown benchmark "${name}": give one of ${Object.keys(benches).join(', ')}`);

@@ -67,6 +67,19 @@ export async function openWorld({ kubeconfig }) {
       MIRRORD_PROGRESS: 'off',
       ...(process.env.MIRRORD_E2E_AGENT_IMAGE ? { MIRRORD_AGENT_IMAGE: process.env.MIRRORD_E2E_AGENT_IMAGE } : {}),
     },
+    /** A further pod that has one of the programs here as `/code/FILE`. */
+    async addPod(name, file, command, port) {
+      const manifest = deployment(name);
+      const { spec } = manifest.spec.template;
+      const [container] = spec.containers;
+      Object.assign(container, { command, volumeMounts: [{ name: 'code', mountPath: '/code' }] });
+      if (port) container.readinessProbe.tcpSocket.port = port;
+      else delete container.readinessProbe;
+      spec.volumes = [{ name: 'code', configMap: { name: `${name}-code` } }];
+      await cluster.apply([configMap(`${name}-code`, { [file]: readFileSync(here(file), 'utf8') }), manifest]);
+      await cluster.waitForDeployment(namespace, name);
+      return cluster.podOf(namespace, name);
+    },
     async close() {
       if (own) await playground('stop');
       rmSync(folder, { recursive: true, force: true });

@@ -30,6 +30,9 @@ export class Apps {
         MIRRORD_TARGET: 'deployment/chaos-target',
         MIRRORD_PROGRESS: 'off',
         MIRRORD_AGENT_IDLE_TIMEOUT: '3',
+        // Longer than any outage, and well below the minute after which the kernel's connection tracking forgets a half-closed
+        // connection to a Service: a reset after that would not reach the server.
+        MIRRORD_AGENT_GRACE: '35',
       },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { OpenAnswer, OpenRequest, SocketAddress, WireError } from '../protocol/contract';
 import type { StreamRequest } from '../protocol/session-types';
-import { abort, spliceSocket } from '../protocol/splice';
+import { resetSocket, spliceSocket } from '../protocol/splice';
 import { errnoOf } from './files/file-error';
 
 /** The kernel gives up after about two minutes; a client that waits that long has long gone. */
@@ -63,9 +63,9 @@ export class Outgoing {
     return { ...connectError('EMFILE'), message: `more than ${this.limit} connections in one session` };
   }
 
-  /** Resets what is still open: the peers learn that the session is gone. */
+  /** Resets what is still open: the peers learn that the session is gone. What the client has ended closes in order. */
   close(): void {
-    for (const socket of this.#sockets) abort(socket);
+    for (const socket of this.#sockets) resetSocket(socket);
     this.#sockets.clear();
   }
 }

@@ -17,7 +17,9 @@ import { State, Word } from './shared-memory';
 import { type SpawnedWorker, spawnWorker } from './spawn-worker';
 import { SYNC_LIMITS, SyncCalls, type SyncLimits, sessionClosed, workerFailed } from './sync-calls';
 
-const { setTimeout, clearTimeout } = globalThis;
+// An app under fake timers must not stop these, nor its exit wait by a clock that stands still.
+const { setTimeout, clearTimeout, setImmediate } = globalThis;
+const now = performance.now.bind(performance);
 
 export interface BridgeOptions {
   /** File of the worker. */
@@ -89,7 +91,7 @@ export class Bridge {
   async start(signal?: AbortSignal): Promise<ReadyData> {
     const limits = this.options.startLimits ?? START_LIMITS;
     const { words } = this.spawned.memory;
-    const started = performance.now();
+    const started = now();
     this.hold();
     let timer: NodeJS.Timeout | undefined;
     let abort = () => {};
@@ -103,7 +105,7 @@ export class Bridge {
         };
         const check = () => {
           const limit = startLimit(words, limits);
-          if (performance.now() - started < limit) timer = setTimeout(check, 250);
+          if (now() - started < limit) timer = setTimeout(check, 250);
           else giveUp(() => this.outcome.timedOut(limit));
         };
         abort = () => giveUp(() => new StartFailure(startAborted(), undefined));
@@ -232,10 +234,10 @@ export class Bridge {
     this.dead = sessionClosed('another call');
     const { words } = this.spawned.memory;
     this.post({ type: 'close', hurry: true });
-    const until = performance.now() + limitMs;
+    const until = now() + limitMs;
     for (;;) {
       const state = Atomics.load(words, Word.state);
-      const left = until - performance.now();
+      const left = until - now();
       if (state >= State.failed || left <= 0) return;
       Atomics.wait(words, Word.state, state, left);
     }

@@ -4,6 +4,9 @@ import type { AgentLink, MuxStream } from '../protocol/session-types';
 import { spliceSocket } from '../protocol/splice';
 import type { WireOutcome } from './messages';
 
+/** Turns of the event loop without a byte after which an app that exits has said all. */
+const QUIET_TURNS = 3;
+
 export interface RelayOptions {
   /** The link to open streams on; asked for each time, as it may be replaced. */
   link: () => Pick<AgentLink, 'open'>;
@@ -29,6 +32,11 @@ export interface Relay {
   /** @param sourceAddress loopback address the connection will come from; 127.0.0.1 if it is not said */
   announce(id: number, sourcePort: number, sourceAddress?: string): void;
   abort(id: number): void;
+  /**
+   * For a process that exits: passes on what the app has written so far, and the end that the system would send for it.
+   * Resolves when nothing more comes, or at the limit.
+   */
+  finish(limitMs: number): Promise<void>;
   close(): void;
 }
 
@@ -48,6 +56,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   /** Accepted connections that nobody has announced. */
   const unmatched = new Map<string, { socket: Socket; timer: NodeJS.Timeout }>();
   const sockets = new Set<Socket>();
+  /** Connections that carry data, and their streams. */
+  const joined = new Map<Socket, MuxStream>();
 
   function accept(socket: Socket): void {
     const source = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -77,14 +87,18 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   function join(id: number, socket: Socket): void {
     const stream = opened.get(id);
     opened.delete(id);
-    if (stream) spliceSocket(stream, socket);
-    else socket.resetAndDestroy();
+    if (!stream) return void socket.resetAndDestroy();
+    joined.set(socket, stream);
+    socket.once('close', () => joined.delete(socket));
+    spliceSocket(stream, socket);
   }
 
   function drop(id: number): void {
     opened.get(id)?.reset('ECONNRESET');
     opened.delete(id);
   }
+
+  const bytesRead = () => [...joined.keys()].reduce((sum, socket) => sum + socket.bytesRead, sockets.size);
 
   const relay = {
     connect(id: number, host: string, port: number) {
@@ -136,6 +150,22 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
         clearTimeout(entry.timer);
         announced.delete(source);
       }
+    },
+    async finish(limitMs: number) {
+      const until = performance.now() + limitMs;
+      // Accepted connections and bytes that lie in the kernel arrive in the next turns of the loop.
+      for (let quiet = 0; quiet < QUIET_TURNS; ) {
+        // Not all is said, and a cut must not look like an end: the far end is told by a reset.
+        if (performance.now() >= until) return;
+        const before = bytesRead();
+        await new Promise((resolve) => setImmediate(resolve));
+        const waits = [...joined].some(([socket, stream]) => socket.isPaused() || stream.queued > 0);
+        const idle = !waits && bytesRead() === before;
+        quiet = idle ? quiet + 1 : 0;
+      }
+      for (const stream of joined.values()) stream.end();
+      // Frames leave in the microtasks of this turn; the goodbye that follows would overtake them.
+      await new Promise((resolve) => setImmediate(resolve));
     },
     close() {
       server.close();

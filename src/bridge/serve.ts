@@ -17,6 +17,8 @@ import { postReply, replySync } from './sync-replies';
 const CLOSE_LIMIT = 1_000;
 /** The same when the process exits: enough for the bytes to leave, too short to be felt. */
 const HURRIED_CLOSE_LIMIT = 30;
+/** Milliseconds for what the app has written to leave before that. Most often it is a turn or two of the event loop. */
+const HURRIED_FINISH_LIMIT = 200;
 
 /**
  * The worker's main loop: starts the session with `boot`, then serves the app's thread until `close`.
@@ -90,6 +92,13 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     }
   }
 
+  /** What the app has written before it exits is delivered, as the system does for sockets of a process that has ended. */
+  async function closeHurriedly(): Promise<void> {
+    receiveAll();
+    await relay?.finish(HURRIED_FINISH_LIMIT);
+    await close(HURRIED_CLOSE_LIMIT);
+  }
+
   async function close(limitMs = CLOSE_LIMIT): Promise<void> {
     relay?.close();
     incoming.close();
@@ -116,7 +125,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     else if (message.type === 'unlisten') incoming.unlisten(message.key);
     else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
     else if (!booted) stop.abort(startAborted());
-    else void close(message.hurry ? HURRIED_CLOSE_LIMIT : CLOSE_LIMIT);
+    else void (message.hurry ? closeHurriedly() : close());
   }
 
   function receiveAll(): void {

@@ -1,13 +1,14 @@
 import { HELLO_LIMIT } from '../protocol/limits';
 import type { Dial, Transport } from '../tunnel/transport';
 
-/** Milliseconds a connection may wait for somebody: the agent refuses one that says no HELLO in time. */
-const SPARE_LIFE = HELLO_LIMIT - 2_000;
+const now = performance.now.bind(performance);
+
+/** The agent ends a connection that does not say HELLO in time; one that is about to be ended is of no use either. */
+const MAX_AGE = HELLO_LIMIT / 2;
 
 interface Spare {
-  transport: Promise<Transport | undefined>;
-  /** It is too old, or leads to an agent that is not the session's any more. */
-  drop(): void;
+  transport: Transport;
+  since: number;
 }
 
 /**
@@ -15,12 +16,13 @@ interface Spare {
  * loader, the app), and a fresh port-forward costs several round trips.
  */
 export class SpareTransport {
-  private spare: Spare | undefined;
+  private spare: Promise<Spare | undefined> | undefined;
   private closed = false;
 
+  /** @param maxAgeMs from when on a connection that waits is not used any more */
   constructor(
     private readonly dial: Dial,
-    private readonly lifeMs = SPARE_LIFE,
+    private readonly maxAgeMs = MAX_AGE,
   ) {}
 
   /** A transport that nobody has used. Prepares the next one. Rejects as the dial does. */
@@ -28,44 +30,41 @@ export class SpareTransport {
     // Taken before anything is awaited: two processes that attach at once must not be given the same one.
     const prepared = this.spare;
     this.spare = undefined;
-    const spare = await prepared?.transport;
-    const transport = spare && isFresh(spare) ? spare : await this.dial();
+    const spare = await prepared;
+    const usable = spare !== undefined && this.isUsable(spare);
+    if (!usable) spare?.transport.destroy();
+    const transport = usable ? spare.transport : await this.dial();
     this.prepare();
     return transport;
   }
 
   prepare(): void {
     if (this.closed || this.spare) return;
-    const dialled = this.dial().then(
-      (transport) => transport.on('error', () => {}),
+    this.spare = this.dial().then(
+      (transport) => this.watch(transport),
       () => undefined,
     );
-    const spare: Spare = {
-      transport: dialled,
-      drop: () => {
-        clearTimeout(timer);
-        // Taken meanwhile: it is somebody's.
-        if (this.spare !== spare) return;
-        this.spare = undefined;
-        void dialled.then((transport) => transport?.destroy());
-      },
-    };
-    const timer = setTimeout(spare.drop, this.lifeMs).unref();
-    this.spare = spare;
   }
 
   /** There is another agent: what was prepared leads to the one before. */
   renew(): void {
-    this.spare?.drop();
+    void this.spare?.then((spare) => spare?.transport.destroy());
+    this.spare = undefined;
   }
 
   close(): void {
     this.closed = true;
-    this.spare?.drop();
+    this.renew();
   }
-}
 
-/** Nobody reads a spare, so its end is not seen: bytes that wait in it are the agent's goodbye, as it never speaks first. */
-function isFresh(transport: Transport): boolean {
-  return !transport.destroyed && transport.readable && transport.readableLength === 0;
+  private watch(transport: Transport): Spare {
+    if (this.closed) transport.destroy();
+    transport.on('error', () => {});
+    return { transport, since: now() };
+  }
+
+  /** Nobody reads a spare, so its end is not seen: bytes that wait in it are the agent's goodbye, as it never speaks first. */
+  private isUsable({ transport, since }: Spare): boolean {
+    return transport.readable && transport.readableLength === 0 && now() - since < this.maxAgeMs;
+  }
 }

@@ -29,7 +29,7 @@ export const SESSION_WINDOW_SUM = 32 * 1024 * 1024;
 export const TOTAL_WINDOW_SUM = 128 * 1024 * 1024;
 
 /** When the count of received frames is told to the sender, whichever comes first. */
-export const ACK_BYTES = 64 * 1024;
+export const ACK_BYTES = 256 * 1024;
 export const ACK_FRAMES = 64;
 export const ACK_DELAY = 100;
 /** Control frames kept for a resume: at the first number new calls wait, at the second the session is given up. */

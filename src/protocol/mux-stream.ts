@@ -71,6 +71,10 @@ export class LinkStream implements MuxStream, DataSource {
     queueMicrotask(() => this.#startFlow());
   }
 
+  get queued(): number {
+    return this.#queued;
+  }
+
   get sendable(): boolean {
     if (this.#closed || this.#outDone) return false;
     return this.#queued > 0 ? this.#credit > 0 : this.#ending;

@@ -134,7 +134,7 @@ export class Mux {
     for (const request of requests) request.onAbort();
     this.#opener.end(reason);
     for (const stream of [...this.#streams.values()]) {
-      stream.receiveReset({ code: 'ECONNRESET', message: reason.message });
+      stream.receiveReset({ code: 'ECONNRESET', message: reason.message, sessionOver: true });
     }
   }
 

@@ -16,6 +16,8 @@ export interface CallOptions {
 export interface StreamReset {
   code: string;
   message?: string;
+  /** Nobody reset this stream: the session has ended. */
+  sessionOver?: boolean;
 }
 
 /**
@@ -27,6 +29,8 @@ export interface MuxStream {
   readonly id: number;
   /** Metadata of ACCEPT; known when `open` has resolved. */
   readonly answer: OpenAnswer;
+  /** Bytes that were written and wait for credit or for the link. */
+  readonly queued: number;
   /** Sends; true = go on, false = wait for `onDrain`. Data is accepted in any case and kept in order. */
   write(chunk: Uint8Array): boolean;
   /** Half-close after all that was written. */

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { MuxStream } from './session-types';
 
 /** A socket with `allowHalfOpen`. */
-export type SplicableSocket = Duplex;
+export type SplicableSocket = Duplex & { destroySoon?(): void };
 
 /**
  * Joins a stream and a socket for good: bytes both ways with back-pressure, half-close both ways, reset both ways. Credit
@@ -13,7 +13,11 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
 
   stream.onDrain = () => socket.resume();
   stream.onEnd = () => socket.end();
-  stream.onReset = () => abort(socket);
+  stream.onReset = ({ sessionOver }) => {
+    // All that was sent has arrived, and its end: a process that exits leaves such connections to close in order.
+    if (sessionOver && socket.writableEnded && socket.destroySoon) socket.destroySoon();
+    else resetSocket(socket);
+  };
   stream.onClose = () => {
     streamClosed = true;
   };
@@ -41,7 +45,7 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
  * A reset as the peer of a TCP connection sees it: RST, not FIN. Node's own `resetAndDestroy` sends what is written and a FIN
  * first, and a peer that reads that before the RST takes half of an answer for the whole.
  */
-export function abort(socket: SplicableSocket): void {
+export function resetSocket(socket: SplicableSocket): void {
   if (socket.destroyed) return;
   const { _handle } = socket as { _handle?: { reset?: unknown } | null };
   if (socket.writableFinished) {

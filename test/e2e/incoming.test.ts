@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/cluster';
 import { createIncomingWorld, type IncomingWorld } from './incoming-world';
 
-const LIMIT = { timeout: 120_000 };
+const LIMIT = { timeout: 60_000 };
 const STEAL = { MIRRORD_AGENT_TCP_STEAL_TRAFFIC: 'true' };
 const FILTER = { ...STEAL, MIRRORD_HTTP_HEADER_FILTER: '^x-user: me$' };
 

@@ -22,8 +22,10 @@ export function runWorker(): void {
       server = createServer(message.settings, message.target);
       void server.serve(handle as Server).then((code) => process.exit(code));
       process.send!({ type: 'serving' } satisfies FromWorker);
-    } else if (message.type === 'connection') server?.accept(handle as Socket);
-    else if (message.type === 'target') replaceTarget(server, message.target);
+    } else if (message.type === 'connection') {
+      // It may have been closed while it was handed over: then there is none.
+      if (handle) server?.accept(handle as Socket);
+    } else if (message.type === 'target') replaceTarget(server, message.target);
     else if (message.type === 'stop') server?.stop(message.reason);
   });
 }

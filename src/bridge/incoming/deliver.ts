@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { IncomingRequest, MuxStream } from '../../protocol/session-types';
-import { spliceSocket } from '../../protocol/splice';
+import { resetSocket, spliceSocket } from '../../protocol/splice';
 import { toWireError } from '../../protocol/wire-errors';
 import { type Destination, dialApp } from './dial-app';
 
@@ -22,7 +22,7 @@ export async function deliver(request: IncomingRequest, to: Destination): Promis
 function copyTo(socket: Socket, stream: MuxStream): void {
   let streamClosed = false;
   stream.onEnd = () => socket.end();
-  stream.onReset = () => socket.resetAndDestroy();
+  stream.onReset = () => resetSocket(socket);
   stream.onClose = () => {
     streamClosed = true;
   };

@@ -134,6 +134,19 @@ describe('an asynchronous call', () => {
     expect(seen).toEqual(['one', 'two']);
   });
 
+  it('after close connects to nothing, though the app has fake timers', async () => {
+    const bridge = await world.start();
+    await bridge.close();
+    const { setImmediate: real } = globalThis;
+    globalThis.setImmediate = (() => {}) as never;
+    try {
+      const outcome = new Promise((resolve) => bridge.connect({ address: '10.0.0.1', port: 1 }, resolve));
+      expect(await outcome).toEqual({ ok: false, code: 'ECONNRESET' });
+    } finally {
+      globalThis.setImmediate = real;
+    }
+  });
+
   it('after close is refused, and close can be called twice', async () => {
     const bridge = await world.start();
     await Promise.all([bridge.close(), bridge.close()]);

@@ -183,6 +183,20 @@ describe('a connection', () => {
     await expect.poll(() => atFar.map(({ destroyed }) => destroyed).sort()).toEqual([false, true]);
   });
 
+  it('of an app that exits delivers what was written, and ends in order', async () => {
+    const { relay, ask } = await relayWith();
+    const { id, outcome } = ask(farPort());
+    await outcome;
+    const socket = await join(relay);
+    relay.announce(id, socket.localPort);
+    const heard = read(socket);
+    const ended = new Promise((resolve) => atFar[0]!.once('end', () => resolve('ended in order')));
+    socket.write('last words');
+    await relay.finish(2_000);
+    expect(await ended).toBe('ended in order');
+    expect(await heard).toBe('last wordsafter the end');
+  });
+
   it('that is announced and never comes resets its stream', async () => {
     const { relay, ask } = await relayWith({ announcedMs: 50 });
     const { id, outcome } = ask(farPort());

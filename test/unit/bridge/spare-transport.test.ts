@@ -1,44 +1,62 @@
-import { PassThrough } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import type { Duplex } from 'node:stream';
+import { afterEach, describe, expect, it } from 'vitest';
 import { SpareTransport } from '../../../src/bridge/spare-transport';
-import type { Transport } from '../../../src/tunnel/transport';
+import { memoryPair } from '../../../src/tunnel/transports/memory';
 
-function dialling(): { dialled: Transport[]; dial: () => Promise<Transport> } {
-  const dialled: Transport[] = [];
-  const dial = async () => {
-    dialled.push(new PassThrough());
-    return dialled.at(-1)!;
-  };
-  return { dialled, dial };
+const spares: SpareTransport[] = [];
+afterEach(() => {
+  for (const spare of spares.splice(0)) spare.close();
+});
+
+/** The far ends of what was dialled, in order. */
+function keepSpare(maxAgeMs?: number) {
+  const far: Duplex[] = [];
+  const spare = new SpareTransport(async () => {
+    const [near, end] = memoryPair();
+    end.on('error', () => {});
+    far.push(end);
+    return near;
+  }, maxAgeMs);
+  spares.push(spare);
+  return { spare, far };
 }
 
-it('a spare connection is given to whoever comes next, and another one prepared', async () => {
-  const { dialled, dial } = dialling();
-  const spare = new SpareTransport(dial);
-  spare.prepare();
-  expect(await spare.take()).toBe(dialled[0]);
-  expect(dialled).toHaveLength(2);
-  spare.close();
-});
+async function say(transport: Duplex, text: string, far: Duplex): Promise<void> {
+  const heard = new Promise((resolve) => far.once('data', resolve));
+  transport.write(text);
+  expect(String(await heard)).toBe(text);
+}
 
-it('one that has waited for too long is closed and given to nobody: the agent is about to refuse it', async () => {
-  const { dialled, dial } = dialling();
-  const spare = new SpareTransport(dial, 30);
-  spare.prepare();
-  await expect.poll(() => dialled[0]?.destroyed).toBe(true);
-  const taken = await spare.take();
-  expect(taken).toBe(dialled[1]);
-  // Its time is over as well, but it is in use.
-  await sleep(60);
-  expect(taken.destroyed).toBe(false);
-  spare.close();
-});
+describe('a spare connection', () => {
+  it('is given to the one who comes next', async () => {
+    const { spare, far } = keepSpare();
+    spare.prepare();
+    await say(await spare.take(), 'hello', far[0]!);
+  });
 
-it.each(['renew', 'close'] as const)('%s closes what was prepared', async (way) => {
-  const { dialled, dial } = dialling();
-  const spare = new SpareTransport(dial);
-  spare.prepare();
-  spare[way]();
-  await expect.poll(() => dialled[0]?.destroyed).toBe(true);
+  it('that the agent has said goodbye on is not given to anybody', async () => {
+    const { spare, far } = keepSpare();
+    spare.prepare();
+    await expect.poll(() => far.length).toBe(1);
+    // What an agent does with a connection on which nobody says HELLO. Nobody reads it, so nobody sees its end either.
+    far[0]!.end('GOAWAY');
+    await new Promise((resolve) => setImmediate(resolve));
+    await say(await spare.take(), 'hello', far[1]!);
+    await expect.poll(() => far[0]!.destroyed).toBe(true);
+  });
+
+  it('that has waited for so long that the agent is about to end it is not given to anybody', async () => {
+    const { spare, far } = keepSpare(0);
+    spare.prepare();
+    await expect.poll(() => far.length).toBe(1);
+    await say(await spare.take(), 'hello', far[1]!);
+    await expect.poll(() => far[0]!.destroyed).toBe(true);
+  });
+
+  it.each(['renew', 'close'] as const)('is closed by %s()', async (way) => {
+    const { spare, far } = keepSpare();
+    spare.prepare();
+    spare[way]();
+    await expect.poll(() => far[0]?.destroyed).toBe(true);
+  });
 });
