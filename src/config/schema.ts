@@ -59,10 +59,14 @@ const filter: Section = {
 };
 
 const target: Section = {
-  keys: { path: setting(anything), namespace: setting(string), replicas: {
+  keys: {
+    path: setting(anything),
+    namespace: setting(string),
+    replicas: {
       type: oneOf('one', 'all'),
       inactive: (value) => (value === 'all' ? LATER : undefined),
-    } },
+    },
+  },
   shorthand: (value) => (typeof value === 'string' ? { path: value } : undefined),
   expected: 'a string such as "deployment/web", or an object with "path" and "namespace"',
 };

@@ -93,6 +93,8 @@ describe('mirrord doctor', () => {
     Object.fromEntries((JSON.parse(stdout).checks as any[]).map((check) => [check.name, check]));
 
   it('finds nothing to complain of, and creates nothing', async () => {
+    const noJob = async () => (await cluster.call('GET', JOBS)).json.items.length === 0 || undefined;
+    await until(noJob, 'the Jobs of the starts before to be gone', 20_000);
     const { code, stdout, stderr } = await without([], doctor());
     expect(stderr).toBe('');
     expect(JSON.parse(stdout).ok, stdout).toBe(true);

@@ -47,7 +47,9 @@ export class Incoming {
     const { port, onConcurrentSteal } = params;
     const table = this.#tableOf(port);
     const conflicts = table.conflicts({ session, params, matches });
-    if (conflicts.length > 0 && onConcurrentSteal === 'abort') throw portStolen(port, conflicts);
+    // A link that is lost may be that of a process which is gone: nobody is kept waiting for it, the process itself least of all.
+    const standing = conflicts.filter((other) => !other.session.parked);
+    if (standing.length > 0 && onConcurrentSteal === 'abort') throw portStolen(port, standing);
     const subscriber: Subscriber = { id: this.#nextId++, session, params, matches, since: new Date() };
     // Before the first wait: of two who come at once, the second one sees the first.
     table.add(subscriber);
@@ -58,7 +60,7 @@ export class Incoming {
       const { message } = error as Error;
       throw failure({ code: 'INCOMING_UNSUPPORTED', message: `port ${port} cannot be taken: ${message}` });
     }
-    const replaced = onConcurrentSteal === 'override' ? conflicts : [];
+    const replaced = conflicts.filter((other) => onConcurrentSteal === 'override' || !standing.includes(other));
     for (const other of replaced) await this.#end(table, other, `${describe(subscriber)} took port ${port} over`);
     if (params.flush) await flushConnections(port, log);
     log.info('port taken', { port, mode: params.mode, filtered: matches !== undefined, subscription: subscriber.id });

@@ -162,6 +162,10 @@ describe.skipIf(reason)('a port that is stolen', () => {
     client.drop();
     await until('the session to be parked', () => world.agent.stderr().includes('session parked'));
     expect(await world.caller.run(ask, ASK)).toMatch(/^200 pod/);
-    // Its rules go with the session: at the end of the grace time, or of the agent.
+    // Its rules go with the session: at the end of the grace time, or of the agent. Meanwhile it is in nobody's way.
+    const restarted = await connect('restarted.js');
+    deliverTo(restarted, await httpServer((_request, response) => response.end('restarted')));
+    await restarted.subscribe({ port: 8080 });
+    expect(await world.caller.run(ask, ASK)).toBe('200 restarted');
   }, 60_000);
 });
