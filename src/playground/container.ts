@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex, Writable } from 'node:stream';
@@ -115,10 +115,14 @@ export class Container {
       // The application closed its stdin; an attached client notices by the exit.
     });
     const mountNamespace = mountNamespaceOf(pid);
+    // As long as somebody holds it, the kernel gives its number to no other: survivors are found by that number.
+    const held = holdMountNamespace(pid);
     this.exited = new Promise((resolve) => {
       child.once('exit', async (code, name) => {
         this.#hasExited = true;
-        if (mountNamespace) killSurvivors(mountNamespace);
+        // Without the hold the number may be that of a container which is just starting.
+        if (mountNamespace && held !== undefined) killSurvivors(mountNamespace);
+        if (held !== undefined) closeSync(held);
         // Somebody outside may still hold the pipe: what the container itself wrote has arrived by then.
         const timer = setTimeout(() => output.cut(), DRAIN_LIMIT);
         await output.done;
@@ -237,6 +241,14 @@ async function waitUntilReady(lines: LineReader, id: string): Promise<void> {
       throw new StartError(id, complaints.length > 0 ? `${reason}: ${complaints.join('; ')}` : reason);
     }
     complaints.push(line);
+  }
+}
+
+function holdMountNamespace(pid: number): number | undefined {
+  try {
+    return openSync(`/proc/${pid}/ns/mnt`, 'r');
+  } catch {
+    return undefined;
   }
 }
 

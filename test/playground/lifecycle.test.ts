@@ -12,6 +12,15 @@ afterAll(() => cluster?.stop());
 const pods = '/api/v1/namespaces/default/pods';
 
 describe('the life of a pod in the playground', () => {
+  it('is not taken for what is left of another one that ends while it starts', async () => {
+    for (let round = 0; round < 6; round++) {
+      const names = [0, 1, 2, 3].map((index) => `short-${round}-${index}`);
+      expect(await Promise.all(names.map((name) => cluster.runScript(name, `echo ${name}`)))).toEqual(
+        names.map((name) => `${name}\n`),
+      );
+    }
+  }, 60_000);
+
   it('ends as Succeeded or Failed with exit code, reason and message when it is not restarted', async () => {
     await cluster.runPod('good', 'echo done', { spec: { restartPolicy: 'Never' } });
     await cluster.runPod('bad', 'echo why > /dev/termination-log; exit 3', { spec: { restartPolicy: 'Never' } });
