@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
 import type WebSocket from 'ws';
-import { MirrordError } from '../errors';
+import type { MirrordError } from '../errors';
+import { forwardLoss } from './forward-loss';
 
 const DATA = 0;
 const ERROR = 1;
@@ -82,10 +83,7 @@ export class PortForwardTransport extends Duplex {
   }
 
   #lossOf(why: string): MirrordError {
-    const text = this.#errorText.trim() || why;
-    return this.#received === 0
-      ? new MirrordError('PORT_FORWARD_REFUSED', `Nothing answered on the forwarded port: ${text}`)
-      : new MirrordError('PORT_FORWARD_LOST', `The port-forward broke: ${text}`);
+    return forwardLoss(this.#received, this.#errorText, why);
   }
 
   override _read(): void {

@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream';
-import { MirrordError } from '../errors';
+import type { MirrordError } from '../errors';
 import { SpdyConnection } from '../spdy/connection';
 import type { SpdyStream } from '../spdy/stream';
+import { forwardLoss } from './forward-loss';
 
 /** Milliseconds for the words of a refusal to arrive behind the end of the data. */
 const WORDS_WAIT = 250;
@@ -83,10 +84,7 @@ export class SpdyForwardTransport extends Duplex {
   }
 
   #lossOf(why: string): MirrordError {
-    const text = this.#errorText.trim() || why;
-    return this.#received === 0
-      ? new MirrordError('PORT_FORWARD_REFUSED', `Nothing answered on the forwarded port: ${text}`)
-      : new MirrordError('PORT_FORWARD_LOST', `The port-forward broke: ${text}`);
+    return forwardLoss(this.#received, this.#errorText, why);
   }
 
   override _read(): void {
