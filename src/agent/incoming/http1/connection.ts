@@ -172,15 +172,17 @@ export class Http1Connection {
     const { head, scanner, pieces, copies } = request;
     const { socket } = destination;
     try {
-      for (const piece of [head.raw, ...pieces]) await send(socket, piece);
+      const first = [head.raw, ...pieces];
+      if (!scanner.done && this.#source.buffered.length > 0) first.push(this.#takeBody(scanner, copies));
+      await send(socket, ...first);
       while (!scanner.done) {
         if (this.#source.buffered.length === 0 && !(await this.#source.more())) break;
-        const piece = this.#source.take(scanner.scan(this.#source.buffered));
-        for (const copy of copies) copy.write(piece);
-        await send(socket, piece);
+        await send(socket, this.#takeBody(scanner, copies));
       }
-      this.#source.onEnd = () => socket.end();
-      if (this.#source.ended) socket.end();
+      // Behind its last request only: others may wait to be told where they go.
+      const end = () => this.#source.buffered.length === 0 && socket.end();
+      this.#source.onEnd = end;
+      if (this.#source.ended) end();
     } catch (error) {
       if (!(error instanceof MalformedMessage)) return destination.abort();
       // The application may read it otherwise; a client has no use for it.
@@ -190,6 +192,12 @@ export class Http1Connection {
       }
       await this.#sendAll(destination);
     }
+  }
+
+  #takeBody(scanner: BodyScanner, copies: MirrorCopy[]): Buffer {
+    const piece = this.#source.take(scanner.scan(this.#source.buffered));
+    for (const copy of copies) copy.write(piece);
+    return piece;
   }
 
   async #sendAll({ socket }: Destination): Promise<void> {

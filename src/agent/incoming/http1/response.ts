@@ -34,12 +34,14 @@ export async function passResponse(source: ByteSource, to: Duplex, request: Requ
       await passBody(source, to, new BodyScanner({ kind: 'close' }));
       return { close: true, tunnel: false };
     }
-    await send(to, answer.raw);
-    if (answer.status === 101 && request.upgrade) return { close: false, tunnel: true };
-    if (answer.status < 200) continue;
-    if (request.method === 'CONNECT' && answer.status < 300) return { close: false, tunnel: true };
-    await passBody(source, to, new BodyScanner(answer.framing));
-    return { close: answer.close || request.close, tunnel: false };
+    const tunnel = (answer.status === 101 && request.upgrade) || (request.method === 'CONNECT' && answer.status < 300);
+    if (tunnel || answer.status < 200) {
+      await send(to, answer.raw);
+      if (tunnel) return { close: false, tunnel };
+      continue;
+    }
+    const whole = await passBody(source, to, new BodyScanner(answer.framing), answer.raw);
+    return { close: !whole || answer.close || request.close, tunnel: false };
   }
 }
 
@@ -62,14 +64,32 @@ async function readHead(source: ByteSource, method: string, first: boolean): Pro
   }
 }
 
-async function passBody(source: ByteSource, to: Duplex, scanner: BodyScanner): Promise<void> {
-  while (!scanner.done) {
-    if (source.buffered.length === 0 && !(await hasMore(source, true))) {
-      if (scanner.endsWithConnection) return;
-      throw new AnswerCut(true);
+/**
+ * Resolves with whether its end was found: a body that breaks the rules is passed on, and goes on until its connection ends.
+ * @param head What goes before it, in one piece with as much of it as has arrived: packets are what passing on costs.
+ */
+async function passBody(source: ByteSource, to: Duplex, scanner: BodyScanner, head?: Buffer): Promise<boolean> {
+  const first = head ? [head] : [];
+  try {
+    if (!scanner.done && source.buffered.length > 0) first.push(takeBody(source, scanner));
+    await send(to, ...first.splice(0));
+    while (!scanner.done) {
+      if (source.buffered.length === 0 && !(await hasMore(source, true))) {
+        if (scanner.endsWithConnection) return true;
+        throw new AnswerCut(true);
+      }
+      await send(to, takeBody(source, scanner));
     }
-    await send(to, source.take(scanner.scan(source.buffered)));
+    return true;
+  } catch (error) {
+    if (!(error instanceof MalformedMessage)) throw error;
+    await passBody(source, to, new BodyScanner({ kind: 'close' }), first[0]);
+    return false;
   }
+}
+
+function takeBody(source: ByteSource, scanner: BodyScanner): Buffer {
+  return source.take(scanner.scan(source.buffered));
 }
 
 async function hasMore(source: ByteSource, begun: boolean): Promise<boolean> {
