@@ -116,7 +116,10 @@ export class Bridge {
       });
       const ready = this.outcome.take();
       if (!ready) throw new StartFailure(this.dead ?? workerFailed(this.outcome.step), undefined);
-      return ready;
+      if (!signal?.aborted) return ready;
+      // The session was up at that very moment: it ends in order.
+      await this.close();
+      throw new StartFailure(startAborted(), undefined);
     } catch (error) {
       this.die(error as Error);
       void this.worker.terminate();

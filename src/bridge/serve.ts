@@ -35,6 +35,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   const lines = progressLines(input.start.progress);
   let onFailure: 'exit' | 'continue' | undefined;
   let booted: Booted | undefined;
+  let closing = false;
   let relay: Relay | undefined;
   const incoming = new IncomingTraffic();
 
@@ -100,6 +101,8 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   }
 
   async function close(limitMs = CLOSE_LIMIT): Promise<void> {
+    if (closing) return;
+    closing = true;
     relay?.close();
     incoming.close();
     const timer = setTimeout(finish, limitMs);
