@@ -12,7 +12,11 @@ import { TOKEN } from './token';
 serveBridge((start) => {
   if (start.role === 'attached') {
     return attachedBoot(start.session, {
-      dialHandoff: async () => (handoff) => dialSocket({ port: handoff.port }),
+      dialHandoff: async () => (handoff) => ({
+        dial: dialSocket({ port: handoff.port }),
+        isOver: async () => false,
+      }),
+      ownerBoot: async () => () => () => Promise.reject(new Error('scripted start without an owner')),
       bringUpAgent: async () => () => Promise.reject(new Error('not part of these tests')),
     });
   }
