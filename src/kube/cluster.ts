@@ -3,7 +3,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import { connect as tlsConnect } from 'node:tls';
 import { MirrordError } from '../errors';
 import { networkError } from './api-errors';
-import { type Credentials, dataOrFile, resolveCredentials } from './credentials';
+import { type Credentials, resolveCredentials } from './credentials';
+import { dataOrFile } from './data-or-file';
 import { type ForwardForm, forwardForms } from './forward-form';
 import { inClusterContext } from './in-cluster';
 import { type ChosenContext, chooseContext, kubeconfigPaths, readKubeconfig } from './kubeconfig';
@@ -27,9 +28,12 @@ export interface Cluster {
   secure: boolean;
   agent: HttpAgent;
   headers(): Record<string, string>;
-  /** Before a request: renews credentials that are known to expire within half a minute. */
+  /** Before a request: renews credentials that are known to expire within half a minute, and files that grow old. */
   keepFresh(): Promise<void>;
-  /** Reads credentials again, after a 401: files are rotated and plugins give short-lived tokens. */
+  /**
+   * Reads credentials again, after a 401: files are rotated, plugins give short-lived tokens, and the user may have logged in
+   * again, which is a change of the kubeconfig itself.
+   */
   renewCredentials(): Promise<void>;
   /** Forms of port-forward to try, in order; one that works moves to the front. */
   forwardForms: ForwardForm[];
@@ -40,9 +44,6 @@ export interface Cluster {
 
 /** Milliseconds for a TCP connection, the proxy's answer and TLS, each. */
 export const CONNECT_TIMEOUT = 15_000;
-
-/** Milliseconds: a token that expires on its way would cost a round trip and a confusing answer. */
-const EXPIRY_MARGIN = 30_000;
 
 /**
  * Reads the kubeconfig, resolves credentials and the server's name. Opens no connection yet.
@@ -56,7 +57,7 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
   const proxy = chooseProxy(server, context.cluster['proxy-url'], env);
   const dialled = (proxy ?? server).hostname.replace(/^\[|\]$/g, '');
   const [found, lookup] = await Promise.all([
-    resolveCredentials(context),
+    resolveCredentials(context, env),
     resolveOnce(dialled).catch((error) => {
       throw networkError(error, server, context.name);
     }),
@@ -65,8 +66,10 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
   let renewing: Promise<void> | undefined;
   // Several requests learn of it at once; a plug-in that opens a browser must run once.
   const renew = () => {
-    renewing ??= resolveCredentials(context)
+    renewing ??= resolveCredentials(readAgain(access, env, context), env)
       .then((fresh) => {
+        // A kept connection has shown the old certificate and goes on being who that was.
+        if (String(fresh.cert) !== String(credentials.cert)) dropIdle(agent);
         credentials = fresh;
       })
       .finally(() => {
@@ -83,7 +86,11 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
     agent,
     headers: () => ({ ...credentials.headers }),
     keepFresh: async () => {
-      if (credentials.expiresAt !== undefined && credentials.expiresAt - Date.now() < EXPIRY_MARGIN) await renew();
+      const { refreshAt = Number.POSITIVE_INFINITY, expiresAt = Number.POSITIVE_INFINITY } = credentials;
+      if (Date.now() < refreshAt) return;
+      await renew().catch((error) => {
+        if (Date.now() >= expiresAt) throw error;
+      });
     },
     renewCredentials: renew,
     forwardForms: forwardForms(env),
@@ -103,6 +110,22 @@ function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv): ChosenConte
     hint: 'Name one with MIRRORD_KUBECONFIG, KUBECONFIG or "kubeconfig" in the configuration file.',
     details: { paths },
   });
+}
+
+/** The context as its files say it now; as it was, where they cannot be read or say it no more. */
+function readAgain(access: ClusterAccess, env: NodeJS.ProcessEnv, before: ChosenContext): ChosenContext {
+  try {
+    return { ...before, ...pick(findContext({ ...access, context: access.context ?? before.name }, env)) };
+  } catch {
+    return before;
+  }
+}
+
+/** The server and the way to it stay those of the session. */
+const pick = ({ user, userFile }: ChosenContext) => ({ user, userFile });
+
+function dropIdle({ freeSockets }: HttpAgent): void {
+  for (const sockets of Object.values(freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
 function parseServer({ cluster, name }: ChosenContext): URL {
