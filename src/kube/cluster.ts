@@ -48,10 +48,15 @@ export const CONNECT_TIMEOUT = 15_000;
 /**
  * Reads the kubeconfig, resolves credentials and the server's name. Opens no connection yet.
  *
+ * @param accountFolder where a pod's service account is; other than usual in tests
  * @throws MirrordError KUBECONFIG_*, KUBE_*, CLUSTER_UNREACHABLE
  */
-export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv = process.env): Promise<Cluster> {
-  const context = findContext(access, env);
+export async function openCluster(
+  access: ClusterAccess,
+  env: NodeJS.ProcessEnv = process.env,
+  accountFolder?: string,
+): Promise<Cluster> {
+  const context = findContext(access, env, accountFolder);
   const server = parseServer(context);
   const secure = server.protocol === 'https:';
   const proxy = chooseProxy(server, context.cluster['proxy-url'], env);
@@ -68,8 +73,6 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
   const renew = () => {
     renewing ??= resolveCredentials(readAgain(access, env, context), env)
       .then((fresh) => {
-        // A kept connection has shown the old certificate and goes on being who that was.
-        if (String(fresh.cert) !== String(credentials.cert)) dropIdle(agent);
         credentials = fresh;
       })
       .finally(() => {
@@ -99,12 +102,12 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
   };
 }
 
-function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv): ChosenContext {
+function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv, accountFolder?: string): ChosenContext {
   const paths = kubeconfigPaths(access.kubeconfig, env);
   const kubeconfig = readKubeconfig(paths);
   if (kubeconfig) return chooseContext(kubeconfig, access.context);
   const asked = access.kubeconfig !== undefined || access.context !== undefined;
-  const inCluster = asked ? undefined : inClusterContext(env);
+  const inCluster = asked ? undefined : inClusterContext(env, accountFolder);
   if (inCluster) return inCluster;
   throw new MirrordError('KUBECONFIG_NOT_FOUND', `There is no kubeconfig: ${paths.join(', ')} does not exist.`, {
     hint: 'Name one with MIRRORD_KUBECONFIG, KUBECONFIG or "kubeconfig" in the configuration file.',
@@ -123,10 +126,6 @@ function readAgain(access: ClusterAccess, env: NodeJS.ProcessEnv, before: Chosen
 
 /** The server and the way to it stay those of the session. */
 const pick = ({ user, userFile }: ChosenContext) => ({ user, userFile });
-
-function dropIdle({ freeSockets }: HttpAgent): void {
-  for (const sockets of Object.values(freeSockets)) for (const socket of sockets ?? []) socket.destroy();
-}
 
 function parseServer({ cluster, name }: ChosenContext): URL {
   try {
@@ -161,15 +160,17 @@ function createAgent({ access, context, server, secure, proxy, lookup, current }
     rejectUnauthorized: !(access.acceptInvalidCertificates || cluster['insecure-skip-tls-verify'] === true),
   };
   const agent: any = secure ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
-  const create = agent.createConnection;
-  agent.createConnection = function (given: any, callback: (error: Error | null, socket?: unknown) => void) {
-    // Read per connection: certificates may have been renewed since the last one.
+  const add = agent.addRequest;
+  // Read per request: they may have been renewed, and a kept connection that has shown others goes on being who that was.
+  agent.addRequest = function (request: unknown, given: object) {
     const { cert, key } = current();
-    const all = { ...given, ...(secure && { cert, key }) };
-    if (!proxy) return create.call(this, all, callback);
+    add.call(this, request, { ...given, ...(secure && { cert, key }) });
+  };
+  if (!proxy) return agent;
+  agent.createConnection = (given: any, callback: (error: Error | null, socket?: unknown) => void) => {
     const port = Number(server.port || (secure ? 443 : 80));
     connectThroughProxy(proxy, server.hostname.replace(/^\[|\]$/g, ''), port, { lookup, timeoutMs: CONNECT_TIMEOUT })
-      .then((socket) => callback(null, secure ? tlsConnect({ ...all, socket }) : socket))
+      .then((socket) => callback(null, secure ? tlsConnect({ ...given, socket }) : socket))
       .catch(callback);
     return undefined;
   };

@@ -88,9 +88,12 @@ export function connectThroughProxy(
   if (proxy.protocol.startsWith('socks')) return connectThroughSocks(proxy, host, port, options);
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   const request = proxy.protocol === 'https:' ? httpsRequest : httpRequest;
+  const proxyHost = proxy.hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve, reject) => {
-    const connect = request({
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    const connect = (request as typeof httpsRequest)({
+      host: proxyHost,
+      // Node would take the name for TLS from the Host header, which names the server behind it.
+      servername: isIP(proxyHost) ? '' : proxyHost,
       port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
       method: 'CONNECT',
       path: authority,

@@ -1,10 +1,14 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cluster, openCluster } from '../../../src/kube/cluster';
 import { createDial } from '../../../src/kube/dial-agent';
 import { request } from '../../../src/kube/request';
+import { createCertificate } from '../../support/certificate';
+import { cli, runProcess } from '../../support/run-process';
 import { ScriptedApi, status } from '../../support/scripted-api';
 import { startSocks as startSocksProxy } from '../../support/socks-proxy';
 
@@ -133,4 +137,32 @@ it('dials once more with fresh credentials when a port-forward is answered with 
   const cluster = await open(api.writeKubeconfig({ user: { tokenFile } }));
   writeFileSync(tokenFile, 'new');
   expect(await forward(cluster)).toBe('hello');
+});
+
+it('reaches the server through a proxy over TLS, whose certificate is checked with the authorities that Node knows', async () => {
+  const { cert, key, ca } = await createCertificate(['127.0.0.1']);
+  const asked: string[] = [];
+  const proxy = createServer({ cert, key });
+  proxy.on('connect', (request, socket) => {
+    asked.push(`${request.url} ${request.headers['proxy-authorization']}`);
+    const upstream = connect(api.port, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(upstream).pipe(socket);
+    });
+    upstream.on('error', () => socket.destroy());
+    socket.on('error', () => upstream.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => proxy.close());
+  const server = 'https://api.example.test:6443';
+  const url = `https://me:pw@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const kubeconfig = api.writeKubeconfig({ server, cluster: { 'proxy-url': url } });
+  const authorities = join(api.folder, 'proxy-ca.pem');
+  writeFileSync(authorities, ca);
+  api.on('GET *', () => ({ items: [] }));
+  const ls = (env: Record<string, string>) =>
+    runProcess({ args: [cli, 'ls', '--json', '--kubeconfig', kubeconfig], env: { NODE_OPTIONS: undefined, ...env } });
+  expect(await ls({ NODE_EXTRA_CA_CERTS: authorities })).toMatchObject({ stderr: '', stdout: '[]\n', code: 0 });
+  expect(new Set(asked)).toEqual(new Set([`api.example.test:6443 Basic ${Buffer.from('me:pw').toString('base64')}`]));
+  expect((await ls({})).stderr).toContain('CLUSTER_CERTIFICATE');
 });
