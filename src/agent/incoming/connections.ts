@@ -46,11 +46,6 @@ export function openToClient(
   return session.open({ kind: 'incoming', subscription: id, mode, port, peerAddress, podAddress, http }, signal);
 }
 
-/** As the peer of a connection sees one that nobody listens for: RST, not FIN. */
-export function reset(socket: Socket): void {
-  if (!socket.destroyed) socket.resetAndDestroy();
-}
-
 export function toAddress(address = '', port = 0): SocketAddress {
   const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
   return { address: plain, port, family: plain.includes(':') ? 6 : 4 };

@@ -1,31 +1,18 @@
-import type { Duplex } from 'node:stream';
-
-/** A socket, or a stream that stands for one. */
-export type ByteDuplex = Duplex & { resetAndDestroy?(): unknown };
+import { resetSocket, type SplicableSocket } from '../../protocol/splice';
 
 /** Joins two connections for good: bytes, half-close and reset both ways, with back-pressure. */
-export function joinSockets(one: ByteDuplex, other: ByteDuplex): void {
+export function joinSockets(one: SplicableSocket, other: SplicableSocket): void {
   forward(one, other);
   forward(other, one);
 }
 
-function forward(from: ByteDuplex, to: ByteDuplex): void {
-  from.on('error', () => abort(to));
+function forward(from: SplicableSocket, to: SplicableSocket): void {
+  from.on('error', () => resetSocket(to));
   from.on('close', () => {
     // Without an end that was passed on, the other side would wait for ever.
-    if (!from.readableEnded) abort(to);
+    if (!from.readableEnded) resetSocket(to);
   });
   if (from.readableEnded) to.end();
   else from.pipe(to);
-  if (from.destroyed && !from.readableEnded) abort(to);
-}
-
-export function abort(socket: ByteDuplex): void {
-  if (socket.destroyed) return;
-  try {
-    if (socket.resetAndDestroy) socket.resetAndDestroy();
-    else socket.destroy();
-  } catch {
-    socket.destroy();
-  }
+  if (from.destroyed && !from.readableEnded) resetSocket(to);
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../protocol/splice';
 import type { Log } from '../log';
-import { connectToPod, reset, type Taken } from './connections';
+import { connectToPod, type Taken } from './connections';
 import { Http1Connection } from './http1/connection';
 import { Http2Connection } from './http2/connection';
 import { MirrorCopy } from './mirror';
@@ -47,7 +48,7 @@ export async function takeConnection(taken: Taken, { active, exemption, log }: T
     else await stealRaw(connection, owner!);
   } catch (error) {
     log.debug('a connection was dropped', { reason: (error as Error)?.message });
-    reset(socket);
+    resetSocket(socket);
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../../protocol/splice';
 import { answerAndEnd, badGateway, refusalText } from '../bad-gateway';
-import { openToClient, reset, type Taken } from '../connections';
+import { openToClient, type Taken } from '../connections';
 import type { RequestFacts } from '../filter/compile';
-import { abort, joinSockets } from '../join-sockets';
+import { joinSockets } from '../join-sockets';
 import { MirrorCopy } from '../mirror';
 import type { Route } from '../routing';
 import { StreamDuplex } from '../stream-duplex';
@@ -60,7 +61,7 @@ export class Http1Connection {
       this.#client.end();
     } catch (error) {
       if (error instanceof MalformedMessage) return await this.#passRest();
-      reset(this.#client);
+      resetSocket(this.#client);
       this.#abandon();
     } finally {
       for (const copy of this.#copies.values()) copy.end();
@@ -127,10 +128,10 @@ export class Http1Connection {
   #handleFailure(error: unknown, request: Request, { subscriber }: Destination): boolean | Promise<boolean> {
     if (this.#client.destroyed) return false;
     if (request.malformed) answerAndEnd(this.#client, BAD_REQUEST);
-    else if (!(error instanceof NoAnswer)) reset(this.#client);
+    else if (!(error instanceof NoAnswer)) resetSocket(this.#client);
     else if (!subscriber) {
       if (error.ended) answerAndEnd(this.#client, Buffer.alloc(0));
-      else reset(this.#client);
+      else resetSocket(this.#client);
     } else if (subscriber.params.fallback === 'pod' && request.head.framing.kind === 'none') {
       return this.#exchange(request, undefined);
     } else answerAndEnd(this.#client, badGateway(refusalText(subscriber, { message: 'the connection to it ended' })));
@@ -155,7 +156,7 @@ export class Http1Connection {
     } catch (error) {
       if (winner?.params.fallback === 'pod') return this.#destinationFor(undefined);
       if (winner) answerAndEnd(this.#client, badGateway(refusalText(winner, error)));
-      else reset(this.#client);
+      else resetSocket(this.#client);
       return undefined;
     }
   }
@@ -199,7 +200,7 @@ export class Http1Connection {
       while (await this.#source.more());
       socket.end();
     } catch {
-      abort(socket);
+      resetSocket(socket);
     }
   }
 

@@ -1,7 +1,8 @@
 import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../../protocol/splice';
 import { refusalText } from '../bad-gateway';
-import { openToClient, reset, type Taken } from '../connections';
+import { openToClient, type Taken } from '../connections';
 import type { RequestFacts } from '../filter/compile';
 import type { Route } from '../routing';
 import { StreamDuplex } from '../stream-duplex';
@@ -55,7 +56,7 @@ export class Http2Connection {
       await upstream.ready;
     } catch (error) {
       this.#upstreams.delete(winner);
-      if (!winner) return reset(this.#options.taken.socket);
+      if (!winner) return resetSocket(this.#options.taken.socket);
       if (winner.params.fallback !== 'pod') return refuse(stream, refusalText(winner, error));
       upstream = this.#upstreamFor(undefined);
       await upstream.ready;
