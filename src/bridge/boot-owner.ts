@@ -2,6 +2,7 @@ import { loadConfig } from '../config/load-config';
 import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import type { Boot, BootContext } from './boot';
 import { bringUpAgent } from './bring-up';
+import type { BringUp } from './following';
 import { openSession } from './open-session';
 import { Reaper } from './reaper';
 
@@ -21,7 +22,7 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
     const reaper = new Reaper();
     const agent = await bringUpAgent(config, { progress, signal, reaper });
     try {
-      return await openSession(config, agent, { progress, expectsChildren, reaper, renew: renewal(config) });
+      return await openSession(config, agent, { progress, expectsChildren, reaper, signal, bringUp: quietly(config) });
     } catch (error) {
       await agent.handle.abandon();
       throw error;
@@ -30,7 +31,7 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
 }
 
 /** The steps of a start that nobody waits for are not shown; its outcome is. */
-function renewal(config: ResolvedConfig) {
+function quietly(config: ResolvedConfig): BringUp {
   const progress: BootContext['progress'] = () => {};
-  return (signal: AbortSignal) => bringUpAgent(config, { progress, signal });
+  return (signal, start) => bringUpAgent(config, { progress, signal, start });
 }

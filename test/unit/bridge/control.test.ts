@@ -153,12 +153,12 @@ it('processes that attach at once are given a transport each', async () => {
 
 it('says goodbye for a thread that was ended, and not for one that dials again', async () => {
   const address = parseSession((await startServer()).session);
-  const ended = await attachToOwner(address, undefined, 'ended');
+  const ended = await attachToOwner(address, { name: 'ended' });
   await connectTunnel({ dial: async () => ended.transport, token: TOKEN, clientName: 'ended' });
   const attachments: Awaited<ReturnType<typeof attachToOwner>>[] = [];
   const link = await connectTunnel({
     dial: async (signal) => {
-      attachments.push(await attachToOwner(address, signal, 'living'));
+      attachments.push(await attachToOwner(address, { signal, name: 'living' }));
       return attachments.at(-1)!.transport;
     },
     token: TOKEN,
