@@ -1,13 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  core,
-  eventually,
-  podsOf,
-  restartDeployment,
-  runInPod,
-  scaleDeployment,
-  waitForDeployment,
-} from '../support/cluster';
+import { core, eventually, podsOf, restartDeployment, scaleDeployment, waitForDeployment } from '../support/cluster';
 import { nothingLeft } from './agents';
 import { createIncomingWorld, type Developer, type IncomingWorld } from './incoming-world';
 
