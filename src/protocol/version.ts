@@ -26,3 +26,12 @@ export function settleVersion(own: SpokenVersions, peer: SpokenVersions): number
 export function settleFeatures(own: readonly string[], peer: readonly string[]): string[] {
   return own.filter((feature) => peer.includes(feature));
 }
+
+/** `1`, or `1 to 3`. */
+export function describeVersions({ protocol, oldest }: SpokenVersions): string {
+  return oldest < protocol ? `${oldest} to ${protocol}` : String(protocol);
+}
+
+/** What to do where there is none. */
+export const VERSION_HINT =
+  'Give package and agent the same version: agent.image names the image of the agent. One of another version that is there already ends after its last session; mirrord clean --yes removes it before.';
