@@ -57,7 +57,7 @@ export interface Pod {
 
 export interface Job {
   metadata: Meta;
-  spec: { template: { spec: { containers: Container[] } } };
+  spec: { suspend?: boolean; template: { spec: { containers: Container[] } } };
   status?: {
     active?: number;
     conditions?: { type: string; status: string; reason?: string; message?: string }[];
