@@ -90,6 +90,8 @@ export class IncomingTraffic {
       if (!link) throw new MirrordError('NOT_READY', 'a server listened before the session was up');
       const { result } = await link.call('incoming.subscribe', { ...subscription, owner: subscriberName() });
       entry.subscription = result.subscription;
+      // It was there: another agent, in a pod that is just starting, need not see it once more.
+      delete subscription.mustListen;
       if (entry.closed) this.#release(entry);
       return result;
     });
