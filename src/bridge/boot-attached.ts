@@ -10,10 +10,13 @@ import { clientName } from './client-name';
 import { type Attachment, attachToOwner } from './control-client';
 import { LastingLink } from './lasting-link';
 import { parseSession, type SessionAddress } from './session-token';
+import { tellOutages } from './tell-outages';
 import { untilGone } from './until-gone';
 
 /** Local steps and one round trip to the agent. */
 const START_LIMIT_MS = 30_000;
+
+type OnState = BringUpOptions['onState'];
 
 /** What is loaded only when the owner is gone; a process that ends before its owner never needs it. */
 export interface WithoutOwner {
@@ -29,7 +32,8 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
     const address = parseSession(session);
     let attachment = await attachToOwner(address, context.signal);
     const { facts } = attachment.answer;
-    const first = await connectThrough(attachment, address, withoutOwner);
+    const onState = tellOutages(context.progress);
+    const first = await connectThrough(attachment, address, withoutOwner, onState);
     const link = new LastingLink(first, {
       async renew(signal) {
         const { restart } = attachment.answer;
@@ -37,9 +41,9 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
           attachment = await attachToOwner(address, signal);
         } catch (error) {
           if (!isOwnerGone(error) || !restart) throw error;
-          return startAlone(restart, signal, context.progress, withoutOwner);
+          return startAlone(restart, signal, { tell: context.progress, onState }, withoutOwner);
         }
-        return connectThrough(attachment, address, withoutOwner);
+        return connectThrough(attachment, address, withoutOwner, onState);
       },
     });
     return { link, ready: { ...facts, podEnv: {}, session }, async close() {} };
@@ -50,11 +54,13 @@ function connectThrough(
   { answer, transport }: Attachment,
   address: SessionAddress,
   withoutOwner: WithoutOwner,
+  onState: OnState,
 ): Promise<AgentLink> {
   return connectTunnel({
     dial: startingWith(transport, redial(address, answer.handoff, withoutOwner)),
     token: answer.handoff.token,
     clientName: clientName(),
+    onState,
   });
 }
 
@@ -62,11 +68,11 @@ function connectThrough(
 async function startAlone(
   config: ResolvedConfig,
   signal: AbortSignal,
-  tell: Progress,
+  { tell, onState }: { tell: Progress; onState: OnState },
   withoutOwner: WithoutOwner,
 ): Promise<AgentLink> {
   const bringUp = await withoutOwner.bringUpAgent();
-  const { link, handle } = await bringUp(config, { progress: () => {}, signal });
+  const { link, handle } = await bringUp(config, { progress: () => {}, signal, onState });
   tell({ type: 'warn', step: 'link', text: `the agent was gone; agent ${handle.handoff.pod} serves this process now` });
   return link;
 }

@@ -1,9 +1,10 @@
 import { loadConfig } from '../config/load-config';
 import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import type { Boot, BootContext } from './boot';
-import { bringUpAgent } from './bring-up';
+import { type BringUpOptions, bringUpAgent } from './bring-up';
 import { openSession } from './open-session';
 import { Reaper } from './reaper';
+import { tellOutages } from './tell-outages';
 
 /** What a start may take beyond the agent's own limit: reading, finding the target, the first round trips. */
 const BESIDE_AGENT_MS = 30_000;
@@ -19,9 +20,10 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
     for (const text of warnings) context.progress({ type: 'warn', step: 'config', text });
     const { progress, signal } = context;
     const reaper = new Reaper();
-    const agent = await bringUpAgent(config, { progress, signal, reaper });
+    const onState = tellOutages(progress);
+    const agent = await bringUpAgent(config, { progress, signal, reaper, onState });
     try {
-      return await openSession(config, agent, { progress, expectsChildren, reaper, renew: renewal(config) });
+      return await openSession(config, agent, { progress, expectsChildren, reaper, renew: renewal(config, onState) });
     } catch (error) {
       await agent.handle.abandon();
       throw error;
@@ -30,7 +32,7 @@ export function ownerBoot(overrides: ConfigOverrides, expectsChildren = false): 
 }
 
 /** The steps of a start that nobody waits for are not shown; its outcome is. */
-function renewal(config: ResolvedConfig) {
+function renewal(config: ResolvedConfig, onState: BringUpOptions['onState']) {
   const progress: BootContext['progress'] = () => {};
-  return (signal: AbortSignal) => bringUpAgent(config, { progress, signal });
+  return (signal: AbortSignal) => bringUpAgent(config, { progress, signal, onState });
 }

@@ -3,7 +3,7 @@ import { isMirrordError } from '../errors';
 import { retryWhileStarting, startAgent } from '../kube/start-agent';
 import type { AgentHandle, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
-import { connectTunnel } from '../tunnel/tunnel';
+import { connectTunnel, type TunnelOptions } from '../tunnel/tunnel';
 import { clientName } from './client-name';
 import { Reaper } from './reaper';
 import { untilGone } from './until-gone';
@@ -18,6 +18,7 @@ export interface BringUpOptions {
   signal: AbortSignal;
   /** Deletes the Job should this process be killed before the session is up. Default: one for this start alone. */
   reaper?: Reaper;
+  onState?: TunnelOptions['onState'];
 }
 
 /** What becomes of a start that joined an agent which was just ending by itself. */
@@ -56,11 +57,11 @@ function wasEnding(error: unknown): boolean {
   return isMirrordError(error) && WAS_ENDING.has(error.code);
 }
 
-async function connect(handle: AgentHandle, { progress, signal }: BringUpOptions): Promise<AgentLink> {
+async function connect(handle: AgentHandle, { progress, signal, onState }: BringUpOptions): Promise<AgentLink> {
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
   const { token } = handle.handoff;
   const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: untilGone(handle.dial), token, clientName: clientName() }),
+    connectTunnel({ dial: untilGone(handle.dial), token, clientName: clientName(), onState }),
   );
   if (!signal.aborted) return link;
   await link.close();

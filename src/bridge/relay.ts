@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { isMirrordError } from '../errors';
 import type { AgentLink, MuxStream } from '../protocol/session-types';
 import { spliceSocket } from '../protocol/splice';
+import { loseConnection } from './lose-connection';
 import type { WireOutcome } from './messages';
 
 /** Turns of the event loop without a byte after which an app that exits has said all. */
@@ -90,7 +91,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (!stream) return void socket.resetAndDestroy();
     joined.set(socket, stream);
     socket.once('close', () => joined.delete(socket));
-    spliceSocket(stream, socket);
+    spliceSocket(stream, socket, loseConnection);
   }
 
   function drop(id: number): void {
