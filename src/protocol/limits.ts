@@ -73,3 +73,10 @@ export const OPEN_LIMIT = 140_000;
 /** Sessions of one agent, live and parked, and transports that have not said HELLO yet. */
 export const MAX_SESSIONS = 64;
 export const MAX_GREETING = 128;
+/**
+ * Sessions of one agent that wait for their clients, and the bytes kept for all of them together, looked at whenever one is lost and
+ * then every second: beyond either, the one that was lost first is given up. One alone may keep more than that.
+ */
+export const MAX_PARKED = 16;
+export const MAX_PARKED_BYTES = 64 * 1024 * 1024;
+export const PARKED_CHECK = 1_000;
