@@ -139,7 +139,7 @@ describe('the agent’s door', () => {
     const { enter, acceptor } = startAgent();
     for (let n = 0; n < MAX_SESSIONS; n += 1) expect((await enter()).session).toBeTruthy();
     const oneMore = await enter();
-    expect(oneMore.goaway).toMatchObject({ code: GoawayCode.BUSY, text: '64 sessions' });
+    expect(oneMore.goaway).toMatchObject({ code: GoawayCode.BUSY, text: `${MAX_SESSIONS} sessions` });
     expect(acceptor.sessions).toBe(MAX_SESSIONS);
   });
 
