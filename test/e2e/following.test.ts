@@ -1,6 +1,7 @@
+import type { V1Pod } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { core, eventually, podsOf, restartDeployment, scaleDeployment, waitForDeployment } from '../support/cluster';
-import { nothingLeft } from './agents';
+import { nothingLeft, occupyAgentOf } from './agents';
 import { createIncomingWorld, type Developer, type IncomingWorld } from './incoming-world';
 
 const LIMIT = 240_000;
@@ -29,6 +30,13 @@ async function podsAnswer(count: number, by: string, developer: Developer): Prom
     },
     60_000,
   );
+}
+
+async function readyPods(count: number): Promise<void> {
+  await eventually(`${count} pods to be ready`, async () => {
+    const pods = await podsOf(world.namespace, 'target');
+    return pods.length === count && pods.every(({ status }) => status?.containerStatuses?.[0]?.ready);
+  });
 }
 
 /** What stderr holds beside the steps of the start. */
