@@ -122,6 +122,7 @@ export class SessionAcceptor {
       now,
       setTimer,
       peerWindow: hello.window,
+      peerFeatures: hello.features,
       budget: this.#budget,
       maxStreams,
     });

@@ -6,8 +6,10 @@
 export const PROTOCOL_VERSION = 1;
 export const OLDEST_PROTOCOL = 1;
 
-/** Abilities that can be there or not within one version. None so far. */
-export const FEATURES: readonly string[] = [];
+/** An end that says ACK after 64 KiB; one that does not name it may wait for 256 KiB. */
+export const PROMPT_ACK = 'prompt-ack';
+/** Abilities that can be there or not within one version. */
+export const FEATURES: readonly string[] = [PROMPT_ACK];
 
 export interface SpokenVersions {
   protocol: number;
