@@ -30,7 +30,7 @@ export interface Answer {
 const TIMEOUT = 15_000;
 const TRIES = 4;
 /** Seconds: a server that asks for more is not waited for. */
-const MAX_RETRY_AFTER = 10;
+export const MAX_RETRY_AFTER = 10;
 const MAX_BODY = 64 * 1024 * 1024;
 
 /**

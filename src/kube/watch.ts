@@ -5,7 +5,7 @@ import { isMirrordError, type MirrordError } from '../errors';
 import { apiError, parseFailure } from './api-errors';
 import type { Cluster } from './cluster';
 import type { Meta } from './objects';
-import { openAuthorized, readText, request } from './request';
+import { MAX_RETRY_AFTER, openAuthorized, readText, request } from './request';
 
 export interface WatchOptions<T> {
   /** Path of the collection. */
@@ -100,6 +100,8 @@ async function watchOnce<T extends { metadata: Meta }>(
   const { response } = await openAuthorized(cluster, { path, query, operation, signal });
   if (response.statusCode !== 200) {
     const failure = parseFailure(response.statusCode ?? 0, await readText(response, 5000));
+    const asked = Math.min(Number(response.headers['retry-after'] ?? 0) || 0, MAX_RETRY_AFTER);
+    await sleep(asked * 1000, undefined, { signal }).catch(() => {});
     throw apiError(failure, operation, cluster.server, cluster.contextName);
   }
   // Only now: what is deleted from here on is an event of this watch.

@@ -85,6 +85,8 @@ function dialWithin(dial: Dial, limitMs: number, setTimer: SetTimer, signal?: Ab
     dial(controller.signal).then(
       (transport) => {
         settle();
+        // One that has ended would be listened to in vain, again and again by a link that is dialled anew.
+        if (transport.destroyed) return reject(new MirrordError('LINK_LOST', 'the connection had ended already'));
         transport.on('error', () => {});
         if (given) transport.destroy();
         else resolve(transport);

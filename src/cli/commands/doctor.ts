@@ -59,8 +59,10 @@ function present(checks: Check[]): string {
     ['', 'CHECK', 'RESULT'],
     checks.map(({ name, status, detail }) => [MARKS[status], name, detail.replaceAll('\n', ' ')]),
   );
-  const remedies = checks
-    .filter(({ remedy }) => remedy)
-    .map(({ name, detail, remedy }) => `${name}: ${detail}\n\n${remedy!.trimEnd()}\n`);
+  // Several rights that are missing have one Role as their remedy.
+  const remedies = [...new Set(checks.map(({ remedy }) => remedy).filter(Boolean))].map((remedy) => {
+    const lines = checks.filter((check) => check.remedy === remedy).map(({ name, detail }) => `${name}: ${detail}`);
+    return `${lines.join('\n')}\n\n${remedy!.trimEnd()}\n`;
+  });
   return `${[table, ...remedies].join('\n\n')}\n`;
 }
