@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseArgs } from 'node:util';
 import { MirrordError } from '../errors';
 import { LOG_LEVELS, type LogLevel } from './log';
@@ -12,6 +13,13 @@ export interface AgentSettings {
   grace: number;
   logLevel: LogLevel;
   logJson: boolean;
+  /** Where the agent's own pod answers for its counts. */
+  metrics: MetricsAddress | undefined;
+}
+
+export interface MetricsAddress {
+  host: string;
+  port: number;
 }
 
 export interface TargetRequest {
@@ -48,6 +56,7 @@ export function readSettings(args: string[], env: NodeJS.ProcessEnv): AgentSetti
     grace: seconds(env, 'MIRRORD_AGENT_GRACE', 60),
     logLevel: readLogLevel(env.MIRRORD_AGENT_LOG_LEVEL),
     logJson: ['1', 'true'].includes(env.MIRRORD_AGENT_LOG_JSON ?? ''),
+    metrics: readMetricsAddress(env.MIRRORD_AGENT_METRICS),
   };
 }
 
@@ -94,6 +103,14 @@ function wholeNumber(name: string, text: string | undefined, max: number): numbe
 function seconds(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
   const text = env[name];
   return text === undefined || text === '' ? fallback : wholeNumber(name, text, 86_400);
+}
+
+function readMetricsAddress(text = ''): MetricsAddress | undefined {
+  if (text === '') return undefined;
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain ?? '';
+  if (isIP(host) === 0) throw invalid(`MIRRORD_AGENT_METRICS must be ADDRESS:PORT, got "${text}"`);
+  return { host, port: wholeNumber('the port of MIRRORD_AGENT_METRICS', port, 65_535) };
 }
 
 function readLogLevel(text = 'info'): LogLevel {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { integer, isPlainObject, string, stringList, type ValueType } from './value-types';
 
 const KNOWN_CAPABILITIES = ['SYS_ADMIN', 'SYS_PTRACE', 'NET_ADMIN'];
@@ -52,5 +53,13 @@ export const resolverLimits: ValueType<{ timeout?: number; attempts?: number }> 
     if (('timeout' in value && timeout === undefined) || ('attempts' in value && attempts === undefined))
       return undefined;
     return { ...(timeout && { timeout }), ...(attempts && { attempts }) };
+  },
+};
+
+export const socketAddress: ValueType<string> = {
+  expected: 'an IP address and a port, such as "0.0.0.0:9000" or "[::]:9000"',
+  parse: (value) => {
+    const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(String(value)) ?? [];
+    return isIP(bracketed ?? plain ?? '') !== 0 && Number(port) <= 65_535 ? String(value) : undefined;
   },
 };

@@ -36,6 +36,7 @@ export function defaultAgent(env: NodeJS.ProcessEnv): AgentConfig {
     checkOutOfPods: true,
     disableMeshSidecarInjection: true,
     dns: {},
+    metrics: undefined,
     logLevel: 'info',
   };
 }

@@ -1,4 +1,4 @@
-import { capabilities, resolverLimits, securityProfiles } from './agent-values';
+import { capabilities, resolverLimits, securityProfiles, socketAddress } from './agent-values';
 import { incomingSection } from './schema-incoming';
 import {
   anything,
@@ -111,7 +111,8 @@ const agent: Section = {
     check_out_of_pods: setting(boolean),
     disable_mesh_sidecar_injection: setting(boolean),
     dns: setting(resolverLimits),
-    ...inactive('metrics', 'exclude_from_mesh', 'inject_headers', 'override_cache_control'),
+    metrics: setting(socketAddress),
+    ...inactive('exclude_from_mesh', 'inject_headers', 'override_cache_control'),
     ...inactive('max_body_buffer_size', 'max_body_buffer_timeout', 'http_detection_timeout', 'nftables'),
     ...inactiveBecause(NATIVE, 'json_log', 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
   },

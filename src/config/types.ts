@@ -67,6 +67,8 @@ export interface AgentConfig {
   disableMeshSidecarInjection: boolean;
   /** Of the agent's resolver: seconds for each try, and tries. */
   dns: { timeout?: number; attempts?: number };
+  /** `ADDRESS:PORT` of the agent's pod where it tells its counts in the form of Prometheus. */
+  metrics: string | undefined;
   logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 

@@ -89,6 +89,18 @@ export class Incoming {
     void this.#ports.leaveAll();
   }
 
+  counts() {
+    const all = [...this.#tables.values()].flatMap((table) => table.all());
+    const steals = all.filter(({ params }) => params.mode === 'steal');
+    const filtered = steals.filter(({ matches }) => matches !== undefined).length;
+    return {
+      mirror_port_subscription_count: all.length - steals.length,
+      steal_unfiltered_port_subscription_count: steals.length - filtered,
+      steal_filtered_port_subscription_count: filtered,
+      redirected_connections_count: this.#ports.connections,
+    };
+  }
+
   #tableOf(port: number): PortTable {
     const known = this.#tables.get(port);
     if (known) return known;

@@ -30,6 +30,11 @@ export class TakenPorts {
     this.#options = options;
   }
 
+  /** Redirected connections that stand. */
+  get connections(): number {
+    return this.#live.size;
+  }
+
   /** Resolves when new connections are redirected. Rejects when they cannot be. */
   take(port: number): Promise<void> {
     return this.#inTurn(async () => {

@@ -7,6 +7,8 @@ export type ToWorker =
   | { type: 'serve'; settings: AgentSettings; target: ProcessFacts }
   /** Carries a connection that came before the handle was handed over. */
   | { type: 'connection' }
+  /** Carries the listening handle for metrics, which is one of the agent's own pod. */
+  | { type: 'metrics' }
   /** The container's main process was replaced. */
   | { type: 'target'; target: ProcessFacts }
   /** Say goodbye to the clients and end. */

@@ -1,6 +1,7 @@
 import { VERSION } from '../../version';
 import type { AgentSettings } from '../arguments';
 import type { Log } from '../log';
+import { listenForMetrics, serveMetrics } from '../metrics';
 import { waitForTarget } from '../target/find-target';
 import type { ProcessFacts } from '../target/process-facts';
 import { openTarget } from '../target/target';
@@ -21,6 +22,8 @@ export async function serveHere(settings: AgentSettings, log: Log): Promise<numb
   const agent = new AgentServer(settings, openTarget(facts), log);
   const listener = await listen(settings.port, () => {}, { unread: false });
   log.info(`listening on 127.0.0.1:${portOf(listener)}`, { port: portOf(listener) });
+  const metrics = settings.metrics && (await listenForMetrics(settings.metrics, log));
+  if (metrics) serveMetrics(metrics, () => agent.counts());
   process.stdout.write(`agent ready - version ${VERSION}\n`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => agent.stop(signal));
   const stopWatch =

@@ -7,6 +7,8 @@ import type { AgentSettings } from '../arguments';
 import { RecordResolver } from '../dns/records';
 import { Incoming } from '../incoming/incoming';
 import type { Log } from '../log';
+import type { Counts } from '../metrics';
+import type { Outgoing } from '../outgoing';
 import type { Target } from '../target/target';
 import { DRAIN_MS, EXIT } from './messages';
 import { serveSession } from './session';
@@ -18,6 +20,7 @@ export class AgentServer {
   readonly #acceptor: SessionAcceptor;
   readonly #incoming: Incoming;
   readonly #sockets = new Set<Socket>();
+  readonly #outgoing = new Set<Outgoing>();
   #target: Target;
   #leaving: NodeJS.Timeout | undefined;
   #listener: Server | undefined;
@@ -32,7 +35,12 @@ export class AgentServer {
     this.#target = target;
     this.#log = log;
     this.#incoming = new Incoming(incomingOptions(settings, log));
-    const context = { target: () => this.#target, resolver: new RecordResolver(), incoming: this.#incoming };
+    const context = {
+      target: () => this.#target,
+      resolver: new RecordResolver(),
+      incoming: this.#incoming,
+      outgoing: this.#outgoing,
+    };
     this.#acceptor = new SessionAcceptor({
       verifyToken: tokenVerifier(settings.token),
       hello: () => ({ agentVersion: VERSION }),
@@ -53,6 +61,15 @@ export class AgentServer {
         if (remaining === 0) this.#leaveAfter(settings.idleTimeout, `no session for ${settings.idleTimeout} s`);
       },
     });
+  }
+
+  counts(): Counts {
+    const outgoing = [...this.#outgoing].reduce((sum, { size }) => sum + size, 0);
+    return {
+      client_count: this.#acceptor.sessions,
+      tcp_outgoing_connection_count: outgoing,
+      ...this.#incoming.counts(),
+    };
   }
 
   /** Takes connections until it is time to end; resolves with the exit code. */

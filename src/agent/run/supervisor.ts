@@ -1,8 +1,9 @@
 import type { Server, Socket } from 'node:net';
 import { VERSION } from '../../version';
-import type { AgentSettings, TargetRequest } from '../arguments';
+import type { AgentSettings, MetricsAddress, TargetRequest } from '../arguments';
 import { sweep } from '../incoming/rules/sweep';
 import type { Log } from '../log';
+import { listenForMetrics } from '../metrics';
 import { waitForTarget } from '../target/find-target';
 import { holdProcess } from '../target/held-process';
 import { type ProcessFacts, readProcess } from '../target/process-facts';
@@ -32,6 +33,7 @@ export async function supervise(settings: AgentSettings, request: TargetRequest,
   const { worker, target } = await startInTarget(settings, request, server, early.passTo, log);
   // From here on the worker alone accepts: a copy of the listener here would take every other connection away from it.
   server.close();
+  if (settings.metrics) await passMetrics(settings.metrics, worker, log);
   process.stdout.write(`agent ready - version ${VERSION}\n`);
 
   let current = holdProcess(target);
@@ -68,6 +70,14 @@ export async function supervise(settings: AgentSettings, request: TargetRequest,
   if (code === EXIT.ok || stopping) return EXIT.ok;
   log.error('the worker ended by itself', { code: code ?? undefined, signal: signal ?? undefined });
   return EXIT.failed;
+}
+
+/** Listens in the agent's own pod, as the worker is in the target's; the counts are the worker's. */
+async function passMetrics(address: MetricsAddress, worker: WorkerProcess, log: Log): Promise<void> {
+  const listener = await listenForMetrics(address, log);
+  if (!listener) return;
+  worker.send({ type: 'metrics' }, listener);
+  listener.close();
 }
 
 /** Connections that are accepted here before the worker has the listener, unread. */

@@ -2,6 +2,7 @@ import type { Server, Socket } from 'node:net';
 import { formatError } from '../../errors';
 import type { AgentSettings } from '../arguments';
 import { createLog } from '../log';
+import { serveMetrics } from '../metrics';
 import type { ProcessFacts } from '../target/process-facts';
 import { openTarget } from '../target/target';
 import { EXIT, type FromWorker, type ToWorker } from './messages';
@@ -25,7 +26,8 @@ export function runWorker(): void {
     } else if (message.type === 'connection') {
       // It may have been closed while it was handed over: then there is none.
       if (handle) server?.accept(handle as Socket);
-    } else if (message.type === 'target') replaceTarget(server, message.target);
+    } else if (message.type === 'metrics') serveMetrics(handle as Server, () => server!.counts());
+    else if (message.type === 'target') replaceTarget(server, message.target);
     else if (message.type === 'stop') server?.stop(message.reason);
   });
 }

@@ -67,4 +67,16 @@ describe('readSettings', () => {
     }
     expect(() => readSettings(['--port', '1', 'targetless'], {})).toThrow('MIRRORD_AGENT_TOKEN');
   });
+
+  it('reads where metrics are told, and refuses what is no address', () => {
+    const read = (metrics: string) =>
+      readSettings(['--port', '1', 'targetless'], { MIRRORD_AGENT_TOKEN: TOKEN, MIRRORD_AGENT_METRICS: metrics })
+        .metrics;
+    expect(read('')).toBeUndefined();
+    expect(read('0.0.0.0:9000')).toEqual({ host: '0.0.0.0', port: 9000 });
+    expect(read('[::]:0')).toEqual({ host: '::', port: 0 });
+    for (const bad of ['9000', 'localhost:9000', '0.0.0.0:70000', '::9000', '0.0.0.0:']) {
+      expect(() => read(bad)).toThrow('MIRRORD_AGENT_METRICS');
+    }
+  });
 });

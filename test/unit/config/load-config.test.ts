@@ -297,6 +297,12 @@ describe('targets', () => {
     expect(fromFile({ target: given }).config.target).toEqual(expected);
   });
 
+  it('can be watched by the metrics of their agents', () => {
+    const { config, warnings } = fromFile({ target, agent: { metrics: '0.0.0.0:9000', flush_connections: true } });
+    expect([config.agent.metrics, warnings]).toEqual(['0.0.0.0:9000', []]);
+    expect(() => fromFile({ target, agent: { metrics: ':9000' } })).toThrow(/agent\.metrics/);
+  });
+
   it('are one pod unless all replicas are asked for', () => {
     expect(fromFile({ target: 'pod/x' }).config.replicas).toBe('one');
     expect(fromFile({ target: { deployment: 'web', replicas: 'all' } }).config.replicas).toBe('all');
