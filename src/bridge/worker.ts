@@ -5,6 +5,7 @@ import { serveBridge } from './serve';
 
 const withoutOwner: WithoutOwner = {
   dialHandoff: async () => (await import('../kube/dial-handoff')).dialHandoff,
+  ownerBoot: async () => (await import('./boot-owner')).ownerBoot,
   bringUpAgent: async () => (await import('./bring-up')).bringUpAgent,
 };
 

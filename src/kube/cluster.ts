@@ -134,7 +134,9 @@ function parseServer({ cluster, name }: ChosenContext): URL {
   } catch {
     // Said below, as for a URL of another scheme.
   }
-  throw new MirrordError('KUBECONFIG_INVALID', `The server of context "${name}" is not a URL: "${cluster.server}".`, {
+  // What stands before an @ is a name and a password, whatever the rest looks like.
+  const shown = cluster.server.replace(/^.*@/s, '…@');
+  throw new MirrordError('KUBECONFIG_INVALID', `The server of context "${name}" is not a URL: "${shown}".`, {
     hint: 'It should look like https://api.example.com:6443.',
   });
 }

@@ -21,6 +21,8 @@ export interface WatchOptions<T> {
    * way, is found out by this.
    */
   listAfter?: number;
+  /** What is there is told at once and whole, before the first change; otherwise one object after the other. */
+  whole?: boolean;
   signal: AbortSignal;
 }
 
@@ -101,6 +103,13 @@ async function watchOnce<T extends { metadata: Meta }>(
     const asked = Math.min(Number(response.headers['retry-after'] ?? 0) || 0, MAX_RETRY_AFTER);
     await sleep(asked * 1000, undefined, { signal }).catch(() => {});
     throw apiError(failure, operation, cluster.server, cluster.contextName);
+  }
+  // Only now: what is deleted from here on is an event of this watch.
+  if (options.whole) {
+    await relist(cluster, options, objects).catch((error) => {
+      response.destroy();
+      throw error;
+    });
   }
   for await (const line of lines(response)) {
     onLine();

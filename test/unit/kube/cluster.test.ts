@@ -85,6 +85,16 @@ describe('kubeconfig', () => {
     );
   });
 
+  it.each(['htps://who:s3cret@api', 'who:s3cret@api:6443', 'https//who:s3/cr@et@api'])(
+    'never tells the password in a server that is no URL: %s',
+    async (server) => {
+      const error = await failure(() => open(api.writeKubeconfig({ server })));
+      expect(error.code).toBe('KUBECONFIG_INVALID');
+      expect(error.message).toMatch(/"…@api(:6443)?"/);
+      expect(JSON.stringify({ ...error })).not.toMatch(/s3/);
+    },
+  );
+
   it('gives way to the service account inside a pod', () => {
     const folder = join(api.folder, 'account');
     mkdirSync(folder);
