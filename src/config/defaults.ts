@@ -37,6 +37,7 @@ export function defaultAgent(env: NodeJS.ProcessEnv): AgentConfig {
     disableMeshSidecarInjection: true,
     dns: {},
     logLevel: 'info',
+    jsonLog: false,
   };
 }
 

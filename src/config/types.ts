@@ -68,6 +68,8 @@ export interface AgentConfig {
   /** Of the agent's resolver: seconds for each try, and tries. */
   dns: { timeout?: number; attempts?: number };
   logLevel: 'error' | 'warn' | 'info' | 'debug';
+  /** Lines of its log as JSON. */
+  jsonLog: boolean;
 }
 
 export interface FeatureConfig {

@@ -28,6 +28,7 @@ export function agentContainer(config: AgentConfig, { port, token }: AgentAddres
       MIRRORD_AGENT_COMMUNICATION_TIMEOUT: String(config.communicationTimeout),
       MIRRORD_AGENT_GRACE: String(config.grace),
       MIRRORD_AGENT_LOG_LEVEL: config.logLevel,
+      ...(config.jsonLog && { MIRRORD_AGENT_LOG_JSON: 'true' }),
       ...resolverOptions(config),
     }).map(([name, value]) => ({ name, value })),
   };
