@@ -11,10 +11,13 @@ import { type Attachment, attachToOwner, watchOwner } from './control-client';
 import { LastingLink } from './lasting-link';
 import { type Member, Replicas } from './replicas';
 import { parseSession, type SessionAddress } from './session-token';
+import { tellOutages } from './tell-outages';
 import { untilGone } from './until-gone';
 
 /** Local steps and one round trip to the agent. */
 const START_LIMIT_MS = 30_000;
+/** What a start waits for the agents of further pods. */
+const OTHERS_LIMIT_MS = 5_000;
 
 /** What is loaded only when the owner is gone; a process that ends before its owner never needs it. */
 export interface WithoutOwner {
@@ -97,7 +100,7 @@ function follow(
       replicas.want(others.map((other) => ({ key: other.token, pod: other.target?.pod ?? other.pod, handoff: other })));
       if (handoff.token !== current().answer.handoff.token) link.moveOn();
       link.hurry();
-      void replicas.tried().then(resolve);
+      void replicas.tried(OTHERS_LIMIT_MS).then(resolve);
     };
     watchOwner(address, look, signal).catch(() => resolve());
   });
@@ -137,7 +140,7 @@ async function startAlone(
   withoutOwner: WithoutOwner,
 ): Promise<AgentLink> {
   const bringUp = await withoutOwner.bringUpAgent();
-  const { link, handle } = await bringUp(config, { progress: () => {}, signal });
+  const { link, handle } = await bringUp(config, { progress: () => {}, signal, onState: tellOutages(tell) });
   tell({ type: 'warn', step: 'link', text: `the agent was gone; agent ${handle.handoff.pod} serves this process now` });
   return link;
 }

@@ -3,7 +3,7 @@ import { isMirrordError } from '../errors';
 import { retryWhileStarting, startAgent } from '../kube/start-agent';
 import type { AgentHandle, GuardedJob, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
-import { connectTunnel } from '../tunnel/tunnel';
+import { connectTunnel, type TunnelOptions } from '../tunnel/tunnel';
 import { clientName } from './client-name';
 import { Reaper } from './reaper';
 import { untilGone } from './until-gone';
@@ -20,6 +20,7 @@ export interface BringUpOptions {
   reaper?: Reaper;
   /** Instead of `startAgent`: for a pod that was chosen already. */
   start?: (guard: (job: GuardedJob) => void) => Promise<AgentHandle>;
+  onState?: TunnelOptions['onState'];
 }
 
 /** What becomes of a start that joined an agent which was just ending by itself. */
@@ -59,11 +60,11 @@ function wasEnding(error: unknown): boolean {
   return isMirrordError(error) && WAS_ENDING.has(error.code);
 }
 
-async function connect(handle: AgentHandle, { progress, signal }: BringUpOptions): Promise<AgentLink> {
+async function connect(handle: AgentHandle, { progress, signal, onState }: BringUpOptions): Promise<AgentLink> {
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
   const { token } = handle.handoff;
   const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: untilGone(handle.dial, handle.isOver), token, clientName: clientName() }),
+    connectTunnel({ dial: untilGone(handle.dial, handle.isOver), token, clientName: clientName(), onState }),
   );
   if (!signal.aborted) return link;
   await link.close();

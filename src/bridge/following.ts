@@ -13,6 +13,8 @@ export const MAX_AGENTS = 20;
 const WATCH_AGAIN = 30_000;
 /** Milliseconds a start waits for the agents beside the first one. */
 const START_WAIT = 10_000;
+/** Milliseconds the next agent of a session with all replicas is waited for at a time. */
+const NEXT_WAIT = 30_000;
 
 export interface FollowedAgent {
   handle: Pick<AgentHandle, 'handoff' | 'dial'> & Partial<Pick<AgentHandle, 'siblings' | 'release'>>;
@@ -46,6 +48,7 @@ export class Following {
   #pods: TargetPods | undefined;
   #firstLook: (() => void) | undefined;
   #tooMany = false;
+  #lastFailure: unknown;
   /** Container the session is at, and the one it is to leave. */
   #at: string | undefined;
   #leaving: string | undefined;
@@ -61,11 +64,13 @@ export class Following {
     this.#replicas = new Replicas<Sibling, FollowedAgent>({
       connect: ({ target }, signal) => bringUp(signal, (guard) => this.#root.siblings!.start(target, signal, guard)),
       onUp: (agent, { pod }) => {
+        this.#lastFailure = undefined;
         progress({ type: 'done', step: 'replicas', text: `pod ${pod} has an agent too` });
         link.add(agent.link, pod);
         onChange();
       },
       onFailed: ({ pod }, error, failures) => {
+        this.#lastFailure = error;
         if (failures === 1) warn(`pod ${pod} has no agent, what comes to it stays there: ${inOneLine(error)}`);
       },
       onEnded: ({ pod }, reason, wanted) => {
@@ -91,7 +96,7 @@ export class Following {
     const done = new AbortController();
     const either = AbortSignal.any([done.signal, ...(signal ? [signal] : [])]);
     const late = sleep(START_WAIT, undefined, { signal: either }).catch(() => {});
-    await Promise.race([late, looked.then(() => this.#replicas.tried())]);
+    await Promise.race([late, looked.then(() => this.#replicas.tried(START_WAIT))]);
     done.abort();
   }
 
@@ -103,10 +108,14 @@ export class Following {
   async next(signal: AbortSignal): Promise<FollowedAgent> {
     const { config, bringUp } = this.#options;
     if (config.replicas === 'all' && this.#pods) {
-      // They are started by what is seen of the pods; a second start for the same pod would meet the first as a stranger.
-      await this.#replicas.tried();
+      // All are started in one place: a second start for the same pod would meet the first as a stranger.
+      this.#at = undefined;
+      this.#want(this.#pods);
+      await this.#replicas.tried(NEXT_WAIT);
       const taken = this.#replicas.take(this.#pods.ready.map(({ containerId }) => containerId));
-      if (!taken) throw new MirrordError('TARGET_NOT_READY', 'no pod of the target has an agent');
+      if (!taken) {
+        throw this.#lastFailure ?? new MirrordError('TARGET_NOT_READY', 'no pod of the target is ready');
+      }
       this.#at = taken.handle.handoff.target?.containerId;
       return taken;
     }

@@ -103,7 +103,7 @@ export class LastingLink implements AgentLink {
     if (!this.#renewing && !this.#stop.signal.aborted) void this.#renew();
   }
 
-  /** There is a new reason to believe that an agent can be had: the pause before the next try ends. */
+  /** There is a new reason to believe that an agent can be had: the pause ends, unless it is for an agent that failed. */
   hurry(): void {
     this.#hurry.abort();
   }
@@ -145,7 +145,7 @@ export class LastingLink implements AgentLink {
       for (let delay = firstDelayMs; ; delay = Math.min(delay * 2, LONGEST_DELAY)) {
         try {
           // A link that broke as soon as it was made will probably do so again.
-          if (this.#failedAgents > 1) await this.#pause(delay);
+          if (this.#failedAgents > 1) await this.#pause(delay, false);
           const link = await renew(signal);
           if (signal.aborted) return void link.close();
           const early = this.#link !== undefined;
@@ -160,7 +160,7 @@ export class LastingLink implements AgentLink {
             // As long as the one that was to be left is there, nothing is lost; when it ends, it is tried once more.
             return this.#link ? undefined : this.#giveUp(error);
           }
-          await this.#pause(delay);
+          await this.#pause(delay, !isAgentFailure(error));
         }
       }
     } finally {
@@ -168,9 +168,9 @@ export class LastingLink implements AgentLink {
     }
   }
 
-  async #pause(ms: number): Promise<void> {
+  async #pause(ms: number, mayHurry: boolean): Promise<void> {
     this.#hurry = new AbortController();
-    const signal = AbortSignal.any([this.#stop.signal, this.#hurry.signal]);
+    const signal = mayHurry ? AbortSignal.any([this.#stop.signal, this.#hurry.signal]) : this.#stop.signal;
     await sleep(ms, undefined, { signal }).catch(() => {});
   }
 

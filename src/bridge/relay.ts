@@ -3,6 +3,7 @@ import { isMirrordError } from '../errors';
 import type { AgentLink, MuxStream } from '../protocol/session-types';
 import { spliceSocket } from '../protocol/splice';
 import { deliverLastWords, type LastWords, type LastWordsLimits } from './last-words';
+import { loseConnection } from './lose-connection';
 import type { WireOutcome } from './messages';
 
 export interface RelayOptions {
@@ -85,7 +86,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (!stream) return void socket.resetAndDestroy();
     joined.set(socket, stream);
     socket.once('close', () => joined.delete(socket));
-    spliceSocket(stream, socket);
+    spliceSocket(stream, socket, loseConnection);
   }
 
   function drop(id: number): void {

@@ -68,9 +68,12 @@ export class Replicas<M extends Member, A extends { link: AgentLink }> {
     return agent;
   }
 
-  /** Resolves when each of those that are wanted has come up or failed once. */
-  async tried(): Promise<void> {
-    await Promise.all([...this.#tasks.values()].map(({ tried }) => tried));
+  /** Resolves when each of those that are wanted has come up or failed once, at the limit at the latest. */
+  async tried(limitMs: number): Promise<void> {
+    const all = Promise.all([...this.#tasks.values()].map(({ tried }) => tried));
+    const done = new AbortController();
+    await Promise.race([all, sleep(limitMs, undefined, { signal: done.signal }).catch(() => {})]);
+    done.abort();
   }
 
   /** Starts nothing any more. The links that are up are closed by whoever has them. */

@@ -32,6 +32,7 @@ export interface Container {
   targetContainerName?: string;
   securityContext?: Record<string, unknown>;
   env?: { name: string; value?: string }[];
+  ports?: { containerPort: number; protocol?: string }[];
   volumeMounts?: { name: string; mountPath: string; subPath?: string; subPathExpr?: string }[];
 }
 
@@ -40,6 +41,7 @@ export interface Pod {
   spec: {
     nodeName?: string;
     containers: Container[];
+    initContainers?: Container[];
     ephemeralContainers?: Container[];
     hostNetwork?: boolean;
     shareProcessNamespace?: boolean;

@@ -25,6 +25,8 @@ export interface ChosenTarget {
   hostNetwork?: boolean;
   /** Why this one, in one line. */
   reason: string;
+  /** TCP ports that the containers of the pod declare. */
+  ports: number[];
   /** Mount paths of the container's volumes: remote by the path rules (`magic.auto_mount`). */
   volumeMounts: { path: string; subPath: boolean }[];
 }

@@ -115,6 +115,11 @@ export class Connection {
     };
   }
 
+  /** Bytes held for the other end: sent and not acknowledged, and not yet sent. */
+  get keptBytes(): number {
+    return this.#outbox.keptBytes + this.#mux.queuedBytes;
+  }
+
   /** Whether an end that has received that many frames can go on with this session. */
   canResumeFrom(peerReceived: number): boolean {
     return !this.#closed && this.#outbox.canResumeFrom(peerReceived);

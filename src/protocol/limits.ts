@@ -79,3 +79,10 @@ export const OPEN_LIMIT = 140_000;
 export const MAX_SESSIONS = 256;
 /** Transports that have not said HELLO yet. */
 export const MAX_GREETING = 256;
+/**
+ * Bytes kept for all sessions of one agent that wait for their clients, looked at whenever one is lost and then every second: beyond
+ * them, the one that was lost first is given up. One alone may keep more than that. Their number has no limit of its own: a machine
+ * that sleeps takes all processes of an app with it.
+ */
+export const MAX_PARKED_BYTES = 64 * 1024 * 1024;
+export const PARKED_CHECK = 1_000;

@@ -57,6 +57,11 @@ export class Outbox {
     return this.#controlQueued + this.#replay.controlBytes;
   }
 
+  /** The same, and the DATA that is not acknowledged. */
+  get keptBytes(): number {
+    return this.controlBytes + this.#replay.dataBytes;
+  }
+
   get hasRoom(): boolean {
     return this.controlBytes < REPLAY_CONTROL_BYTES;
   }

@@ -1,6 +1,7 @@
+import type { V1Pod } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { core, eventually, podsOf, restartDeployment, scaleDeployment, waitForDeployment } from '../support/cluster';
-import { nothingLeft } from './agents';
+import { nothingLeft, occupyAgentOf } from './agents';
 import { createIncomingWorld, type Developer, type IncomingWorld } from './incoming-world';
 
 const LIMIT = 240_000;
@@ -29,6 +30,13 @@ async function podsAnswer(count: number, by: string, developer: Developer): Prom
     },
     60_000,
   );
+}
+
+async function readyPods(count: number): Promise<void> {
+  await eventually(`${count} pods to be ready`, async () => {
+    const pods = await podsOf(world.namespace, 'target');
+    return pods.length === count && pods.every(({ status }) => status?.containerStatuses?.[0]?.ready);
+  });
 }
 
 /** What stderr holds beside the steps of the start. */
@@ -94,8 +102,13 @@ describe('all replicas', () => {
     async () => {
       const developer = await world.develop(ALL);
       await podsAnswer(1, 'developer', developer);
+      const first = await waitForDeployment(world.namespace, 'target');
       await scaleDeployment(world.namespace, 'target', 3);
       await podsAnswer(3, 'developer', developer);
+      // All else is that of one of them.
+      const seen = (await (await fetch('http://127.0.0.1:8090/world')).json()) as { hostname: string; hosts: string };
+      expect(seen.hostname).toBe(first.metadata!.name);
+      expect(seen.hosts).toContain(first.status!.podIP);
       await scaleDeployment(world.namespace, 'target', 1);
       await podsAnswer(1, 'developer', developer);
       expect((await world.load(1)).counts).toEqual({ developer: expect.any(Number) });
@@ -107,13 +120,31 @@ describe('all replicas', () => {
   );
 
   it(
+    'but one, whose agent cannot start, are stolen from; a line says which is not, and why',
+    async () => {
+      await scaleDeployment(world.namespace, 'target', 2);
+      await readyPods(2);
+      const pods = await podsOf(world.namespace, 'target');
+      const [first, second] = pods.sort((a, b) => a.metadata!.name!.localeCompare(b.metadata!.name!));
+      await occupyAgentOf(world.namespace, second!);
+      const developer = await world.develop(ALL);
+      const by = async ({ status }: V1Pod) => (await world.call('http', '', status!.podIP)).by;
+      expect([await by(first!), await by(second!)]).toEqual(['developer', 'pod']);
+      expect(warnings(developer)).toEqual([
+        expect.stringContaining(
+          `pod ${second!.metadata!.name} has no agent, what comes to it stays there: AGENT_CONFLICT`,
+        ),
+      ]);
+      await developer.leave();
+    },
+    LIMIT,
+  );
+
+  it(
     'are all taken when the app listens, and survive a rollout of all of them',
     async () => {
       await scaleDeployment(world.namespace, 'target', 3);
-      await eventually('three pods to be ready', async () => {
-        const pods = await podsOf(world.namespace, 'target');
-        return pods.length === 3 && pods.every(({ status }) => status?.containerStatuses?.[0]?.ready);
-      });
+      await readyPods(3);
       const developer = await world.develop(ALL, '8090', 'exec');
       expect(await answers()).toEqual(['developer', 'developer', 'developer']);
       await restartDeployment(world.namespace, 'target');

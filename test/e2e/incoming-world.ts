@@ -80,7 +80,7 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       };
       for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
       const args = way === 'exec' ? [cli, 'exec', '--', process.execPath, app] : ['-r', preload, app];
-      const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+      const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
       developers.add(child);
       const developer = watch(child);
       await eventually(
@@ -94,14 +94,23 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       return developer;
     },
     async leaveAll() {
-      for (const child of developers) child.kill('SIGKILL');
+      for (const child of developers) killGroup(child);
       developers.clear();
     },
     async drop() {
-      for (const child of developers) child.kill('SIGKILL');
+      for (const child of developers) killGroup(child);
       await drop();
     },
   };
+}
+
+/** The app too, where another process has started it. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-pid!, 'SIGKILL');
+  } catch {
+    // All have ended.
+  }
 }
 
 function watch(child: ChildProcess): Developer {

@@ -103,6 +103,11 @@ export class ScriptedApi {
     return path;
   }
 
+  /** TCP connections that are open at this moment. */
+  get openConnections(): number {
+    return this.#sockets.size;
+  }
+
   get folder(): string {
     return this.#folder;
   }

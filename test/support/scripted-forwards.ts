@@ -5,6 +5,8 @@ import type { SpdyStream } from '../../src/spdy/stream';
 import type { ScriptedApi } from './scripted-api';
 
 const TUNNEL = 'SPDY/3.1+portforward.k8s.io';
+/** SPDY's control frame 6 of version 3. */
+const PING_HEADER = Buffer.from([0x80, 3, 0, 6]);
 export type Form = 'websocket' | 'spdy-websocket' | 'spdy';
 export type Answer = 'refuse' | 'reset' | 'ignore' | { status: number; body?: string } | 'accept';
 
@@ -14,12 +16,14 @@ export interface ScriptedForwards {
   answers: Partial<Record<Form, Answer>>;
   /** In what order it was asked: `spdy POST`. */
   asked: string[];
+  /** Pings that have come, of whatever form. */
+  pings: number;
   /** The pod's side of a port-forward by SPDY. */
   pod: (data: SpdyStream, errors: SpdyStream) => void;
 }
 
 export function scriptForwards(api: ScriptedApi): ScriptedForwards {
-  const forwards: ScriptedForwards = { answers: {}, asked: [], pod: (data) => data.pipe(data) };
+  const forwards: ScriptedForwards = { answers: {}, asked: [], pings: 0, pod: (data) => data.pipe(data) };
   const upgrader = new WebSocketServer({ noServer: true, handleProtocols: () => false, perMessageDeflate: false });
   upgrader.on('headers', (headers, request) => {
     if (request.headers['x-tunnel']) headers.push(`Sec-WebSocket-Protocol: ${TUNNEL}`);
@@ -42,19 +46,28 @@ export function scriptForwards(api: ScriptedApi): ScriptedForwards {
     if (answer === 'ignore') return true;
     if (answer === 'reset') return Boolean(socket.destroy());
     if (answer !== 'accept') return refuse(socket, answer === 'refuse' ? { status: 400 } : answer);
-    if (form === 'websocket') return false;
+    if (form === 'websocket') {
+      const { forward } = api;
+      api.forward = (webSocket, ports) => {
+        webSocket.on('ping', () => (forwards.pings += 1));
+        forward(webSocket, ports);
+      };
+      return false;
+    }
     if (form === 'spdy') {
       socket.write(
         'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n',
       );
+      socket.on('data', (chunk: Buffer) => (forwards.pings += chunk.includes(PING_HEADER) ? 1 : 0));
       serve(new SpdyConnection(socket, 'server'));
       return true;
     }
     request.headers['x-tunnel'] = '1';
     delete request.headers['sec-websocket-protocol'];
-    upgrader.handleUpgrade(request, socket, head, (webSocket) =>
-      serve(new SpdyConnection(createWebSocketStream(webSocket), 'server')),
-    );
+    upgrader.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.on('ping', () => (forwards.pings += 1));
+      serve(new SpdyConnection(createWebSocketStream(webSocket), 'server'));
+    });
     return true;
   };
   return forwards;

@@ -37,6 +37,8 @@ export class Subscriptions {
     return this.#inTurn(subscription.port, async () => {
       const { result } = await this.link.call('incoming.subscribe', { ...subscription, owner: subscriberName() });
       this.#entries.set(result.subscription, entry);
+      // It was there: another agent, in a pod that is just starting, need not see it once more.
+      delete subscription.mustListen;
       if (entry.closed) this.release(entry);
       return result;
     });

@@ -155,7 +155,7 @@ it('processes that attach at once are given a transport each', async () => {
 it('says goodbye for a thread that was ended, and not for one that dials again', async () => {
   const address = parseSession((await startServer()).session);
   const ended = await attachToOwner(address, { name: 'ended' });
-  await connectTunnel({ dial: async () => ended.transport, token: TOKEN, clientName: 'ended' });
+  const endedLink = await connectTunnel({ dial: async () => ended.transport, token: TOKEN, clientName: 'ended' });
   const attachments: Awaited<ReturnType<typeof attachToOwner>>[] = [];
   const link = await connectTunnel({
     dial: async (signal) => {
@@ -173,7 +173,7 @@ it('says goodbye for a thread that was ended, and not for one that dials again',
   expect((await link.call('fs.realpath', { path: '/' })).result.path).toBe('/');
   expect(attachments).toHaveLength(2);
   expect(agent.sessions()).toBe(before - 1);
-  await link.close();
+  await Promise.all([link.close(), endedLink.close()]);
 }, 30_000);
 
 describe('somebody who is killed in the middle of a frame', () => {

@@ -47,10 +47,10 @@ describe('replicas', () => {
     const { made, seen, names } = observe();
     made.want(members('a', 'b'));
     made.want(members('a', 'b'));
-    await made.tried();
+    await made.tried(10_000);
     expect(names()).toEqual(['a', 'b']);
     made.want(members('b', 'c'));
-    await made.tried();
+    await made.tried(10_000);
     expect(seen.started).toEqual(['a', 'b', 'c']);
     // Its pod goes, which takes a moment: until then its traffic is still wanted.
     expect(names()).toEqual(['a', 'b', 'c']);
@@ -65,25 +65,25 @@ describe('replicas', () => {
       if (key === 'a') throw new Error('refused');
     });
     made.want(members('a', 'b'));
-    await made.tried();
+    await made.tried(10_000);
     expect(names()).toEqual(['b']);
     expect(seen.said).toContain('failed a 1: refused');
     await expect.poll(() => seen.said.filter((line) => line.startsWith('failed')).length).toBe(5);
     // Each change of some pod asks for all of them.
     made.want(members('a', 'b'));
-    await made.tried();
+    await made.tried(10_000);
     expect(seen.started.filter((key) => key === 'a')).toHaveLength(5);
     // One that had gone and is back is another matter.
     made.want(members('b'));
     made.want(members('a', 'b'));
-    await made.tried();
+    await made.tried(10_000);
     expect(seen.started.filter((key) => key === 'a').length).toBeGreaterThan(5);
   });
 
   it('whose agent ends while they are wanted get another one', async () => {
     const { made, seen, names } = observe();
     made.want(members('a'));
-    await made.tried();
+    await made.tried(10_000);
     seen.agents.get('a')!.end(gone);
     await expect.poll(() => seen.started).toEqual(['a', 'a']);
     await expect.poll(names).toEqual(['a']);
@@ -98,7 +98,7 @@ describe('replicas', () => {
       seen.agents.get('a')!.end(gone);
       await expect.poll(() => seen.said.filter((line) => line.startsWith('ended')).length).toBe(round);
     }
-    await made.tried();
+    await made.tried(10_000);
     expect(seen.started).toHaveLength(5);
     expect(made.up).toEqual([]);
   });
@@ -112,7 +112,7 @@ describe('replicas', () => {
       now -= 1;
     });
     made.want(members(...'abcdefghij'));
-    await made.tried();
+    await made.tried(10_000);
     expect(made.up).toHaveLength(10);
     expect(most).toBe(4);
   });
@@ -120,10 +120,17 @@ describe('replicas', () => {
   it('can become what the session is at, the best first, and are no replica then', async () => {
     const { made, names } = observe();
     made.want(members('a', 'b', 'c'));
-    await made.tried();
+    await made.tried(10_000);
     expect(made.take(['x', 'b', 'a'])!.name).toBe('b');
     expect(names()).toEqual(['a', 'c']);
     expect(made.take(['x'])).toBeUndefined();
+  });
+
+  it('are not waited for longer than is said', async () => {
+    const { made } = observe(() => new Promise(() => {}));
+    made.want(members('a'));
+    await made.tried(20);
+    expect(made.up).toEqual([]);
   });
 
   it('that come up after they were given up are closed', async () => {

@@ -16,6 +16,7 @@ const TARGET: ChosenTarget = {
   containerId: 'cri-o://0123abcd',
   nodeName: 'node1',
   reason: 'as named',
+  ports: [],
   volumeMounts: [],
 };
 

@@ -73,6 +73,8 @@ export class Http1Connection {
 
   async #nextRequest(): Promise<RequestHead | undefined> {
     this.#isIdle = true;
+    // The server that answered last has ended in the same breath.
+    if (this.#last?.source.ended) this.#client.end();
     for (;;) {
       const length = findHead(this.#source.buffered);
       // Parsed before it is taken: what cannot be parsed is passed on whole.
