@@ -38,6 +38,7 @@ export function defaultAgent(env: NodeJS.ProcessEnv): AgentConfig {
     dns: {},
     metrics: undefined,
     logLevel: 'info',
+    jsonLog: false,
   };
 }
 

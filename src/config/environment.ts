@@ -29,6 +29,7 @@ const VARIABLES: Record<string, string> = {
   MIRRORD_AGENT_PRIORITY_CLASS: 'agent.priority_class',
   MIRRORD_AGENT_RUST_LOG: 'agent.log_level',
   MIRRORD_AGENT_LOG_LEVEL: 'agent.log_level',
+  MIRRORD_AGENT_JSON_LOG: 'agent.json_log',
   MIRRORD_EPHEMERAL_CONTAINER: 'agent.ephemeral',
   MIRRORD_OVERRIDE_ENV_VARS_INCLUDE: 'feature.env.include',
   MIRRORD_OVERRIDE_ENV_VARS_EXCLUDE: 'feature.env.exclude',

@@ -105,6 +105,7 @@ const agent: Section = {
     priority_class: setting(string),
     node_selector: setting(stringMap),
     log_level: setting(logLevel),
+    json_log: setting(boolean),
     ephemeral: setting(boolean),
     disabled_capabilities: setting(capabilities),
     security_context: setting(securityProfiles),
@@ -114,7 +115,7 @@ const agent: Section = {
     metrics: setting(socketAddress),
     ...inactive('exclude_from_mesh', 'inject_headers', 'override_cache_control'),
     ...inactive('max_body_buffer_size', 'max_body_buffer_timeout', 'http_detection_timeout', 'nftables'),
-    ...inactiveBecause(NATIVE, 'json_log', 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
+    ...inactiveBecause(NATIVE, 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
   },
 };
 

@@ -70,6 +70,8 @@ export interface AgentConfig {
   /** `ADDRESS:PORT` of the agent's pod where it tells its counts in the form of Prometheus. */
   metrics: string | undefined;
   logLevel: 'error' | 'warn' | 'info' | 'debug';
+  /** Lines of its log as JSON. */
+  jsonLog: boolean;
 }
 
 export interface FeatureConfig {

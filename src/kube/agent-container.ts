@@ -29,6 +29,7 @@ export function agentContainer(config: AgentConfig, { port, token }: AgentAddres
       MIRRORD_AGENT_GRACE: String(config.grace),
       MIRRORD_AGENT_LOG_LEVEL: config.logLevel,
       ...(config.metrics && { MIRRORD_AGENT_METRICS: config.metrics }),
+      ...(config.jsonLog && { MIRRORD_AGENT_LOG_JSON: 'true' }),
       ...resolverOptions(config),
     }).map(([name, value]) => ({ name, value })),
   };

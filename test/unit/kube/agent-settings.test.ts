@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { defaultAgent } from '../../../src/config/defaults';
 import { loadConfig } from '../../../src/config/load-config';
 import { planAgent } from '../../../src/kube/agent-job';
 import { placeAgent } from '../../../src/kube/placement';
@@ -84,6 +85,65 @@ describe('settings of the agent, in its Job', () => {
     expect(() => agentOf(agent)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID_VALUE', details: expect.objectContaining({ key }) }),
     );
+  });
+});
+
+/** Keys of the agent's section: what is set, and where it shows in the Job. */
+const settings: [key: string, value: unknown, place: (job: any) => unknown, shows: unknown][] = [
+  ['image', { registry: 'r.example/agent', tag: '2' }, (job) => container(job).image, 'r.example/agent:2'],
+  ['image_pull_policy', 'Always', (job) => container(job).imagePullPolicy, 'Always'],
+  ['image_pull_secrets', [{ name: 's' }], (job) => podOf(job).imagePullSecrets, [{ name: 's' }]],
+  ['ttl', 7, (job) => job.spec.ttlSecondsAfterFinished, 7],
+  ['deadline', 600, (job) => job.spec.activeDeadlineSeconds, 600],
+  ['privileged', true, (job) => container(job).securityContext.privileged, true],
+  ['labels', { team: 'a' }, (job) => [job.metadata.labels.team, job.spec.template.metadata.labels.team], ['a', 'a']],
+  [
+    'annotations',
+    { x: 'y' },
+    (job) => [job.metadata, job.spec.template.metadata].map((of) => of.annotations.x),
+    ['y', 'y'],
+  ],
+  ['tolerations', [{ key: 'gpu' }], (job) => podOf(job).tolerations, [{ key: 'gpu' }]],
+  ['tolerations', undefined, (job) => podOf(job).tolerations, [{ operator: 'Exists' }]],
+  ['resources', { limits: { memory: '1Gi' } }, (job) => container(job).resources.limits.memory, '1Gi'],
+  ['service_account', 'agent', (job) => podOf(job).serviceAccountName, 'agent'],
+  ['priority_class', 'high', (job) => podOf(job).priorityClassName, 'high'],
+  ['communication_timeout', 9, (job) => variable(job, 'MIRRORD_AGENT_COMMUNICATION_TIMEOUT'), '9'],
+  ['idle_timeout', 8, (job) => variable(job, 'MIRRORD_AGENT_IDLE_TIMEOUT'), '8'],
+  ['grace', 6, (job) => variable(job, 'MIRRORD_AGENT_GRACE'), '6'],
+  ['log_level', 'debug', (job) => variable(job, 'MIRRORD_AGENT_LOG_LEVEL'), 'debug'],
+  ['json_log', true, (job) => variable(job, 'MIRRORD_AGENT_LOG_JSON'), 'true'],
+];
+const podOf = (job: any) => job.spec.template.spec;
+const container = (job: any) => podOf(job).containers[0];
+const variable = (job: any, name: string) => container(job).env.find((one: any) => one.name === name)?.value;
+
+/** Shown by other tests: the first ones above in this file, the others by starts of an agent. */
+const ELSEWHERE = [
+  ...['disabled_capabilities', 'security_context', 'disable_mesh_sidecar_injection', 'dns', 'namespace'],
+  ...['startup_timeout', 'ephemeral', 'check_out_of_pods', 'node_selector'],
+];
+
+describe('each key of the configuration', () => {
+  it.each(settings)('agent.%s = %j shows in the Job', (key, value, place, shows) => {
+    expect(place(jobOf(value === undefined ? {} : { [key]: value }))).toEqual(shows);
+  });
+
+  it('is among these', () => {
+    const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const shown = new Set([...settings.map(([key]) => key), ...ELSEWHERE]);
+    expect(
+      Object.keys(defaultAgent({}))
+        .map(snake)
+        .filter((key) => !shown.has(key)),
+    ).toEqual([]);
+  });
+
+  it('agent.node_selector is for an agent without a target; with one, its node is given', () => {
+    const targetless: any = planAgent(agentOf({ node_selector: { pool: 'x' } }), undefined, 'agents').manifest;
+    expect(podOf(targetless).nodeSelector).toEqual({ pool: 'x' });
+    expect(podOf(jobOf({ node_selector: { pool: 'x' } }))).toMatchObject({ nodeName: 'node1' });
+    expect(podOf(jobOf({ node_selector: { pool: 'x' } })).nodeSelector).toBeUndefined();
   });
 });
 

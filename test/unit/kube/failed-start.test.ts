@@ -174,6 +174,16 @@ describe('a start that fails says why and leaves no Job', () => {
     expect(cluster.deleted).toHaveLength(1);
   });
 
+  it.each([
+    [true, /OutOfpods[\s\S]*node node1 takes 1 pods and has 1/],
+    [false, /OutOfpods: Pod count\.$/],
+  ])('a full node, with agent.check_out_of_pods %s', async (checkOutOfPods, words) => {
+    cluster.life = [{ phase: 'Failed', reason: 'OutOfpods', message: 'Pod count' }];
+    api.on('GET /api/v1/nodes/node1', () => ({ status: { allocatable: { pods: '1' } } }));
+    api.on('GET /api/v1/pods', () => ({ items: [{}] }));
+    expect((await failure(config({ checkOutOfPods }))).message).toMatch(words);
+  });
+
   it('a Job that somebody deletes before it has a pod', async () => {
     cluster.life = [];
     const failing = failure();
