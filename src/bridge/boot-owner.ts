@@ -3,6 +3,7 @@ import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import { leaveTerminal, takeTerminal } from '../kube/terminal';
 import type { Boot, BootContext } from './boot';
 import { bringUpAgent } from './bring-up';
+import type { BringUp } from './following';
 import type { StartInput } from './messages';
 import { openSession } from './open-session';
 import { Reaper } from './reaper';
@@ -34,7 +35,7 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
     const reaper = new Reaper();
     const agent = await bringUpAgent(config, { progress, signal, reaper });
     try {
-      return await openSession(config, agent, { progress, expectsChildren, reaper, renew: renewal(config) });
+      return await openSession(config, agent, { progress, expectsChildren, reaper, signal, bringUp: quietly(config) });
     } catch (error) {
       await agent.handle.abandon();
       throw error;
@@ -43,7 +44,7 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
 }
 
 /** The steps of a start that nobody waits for are not shown; its outcome is. */
-function renewal(config: ResolvedConfig) {
+function quietly(config: ResolvedConfig): BringUp {
   const progress: BootContext['progress'] = () => {};
-  return (signal: AbortSignal) => bringUpAgent(config, { progress, signal });
+  return (signal, start) => bringUpAgent(config, { progress, signal, start });
 }

@@ -21,6 +21,8 @@ export interface WatchOptions<T> {
    * way, is found out by this.
    */
   listAfter?: number;
+  /** What is there is told at once and whole, before the first change; otherwise one object after the other. */
+  whole?: boolean;
   signal: AbortSignal;
 }
 
@@ -99,6 +101,13 @@ async function watchOnce<T extends { metadata: Meta }>(
   if (response.statusCode !== 200) {
     const failure = parseFailure(response.statusCode ?? 0, await readText(response, 5000));
     throw apiError(failure, operation, cluster.server, cluster.contextName);
+  }
+  // Only now: what is deleted from here on is an event of this watch.
+  if (options.whole) {
+    await relist(cluster, options, objects).catch((error) => {
+      response.destroy();
+      throw error;
+    });
   }
   for await (const line of lines(response)) {
     onLine();

@@ -6,8 +6,9 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../../protocol/splice';
 import { refusalText } from '../bad-gateway';
-import { openToClient, reset, type Taken } from '../connections';
+import { openToClient, type Taken } from '../connections';
 import type { RequestFacts } from '../filter/compile';
 import type { Route } from '../routing';
 import { StreamDuplex } from '../stream-duplex';
@@ -74,7 +75,7 @@ export class Http2Connection {
     for (const subscriber of copies) this.#copy(subscriber, request);
     if (upstream) this.#pass(request, upstream, winner);
     else if (winner) refuse(stream, refusalText(winner, failure));
-    else reset(this.#options.taken.socket);
+    else resetSocket(this.#options.taken.socket);
   }
 
   async #reach(winner: Subscriber | undefined): Promise<Http2Upstream> {
