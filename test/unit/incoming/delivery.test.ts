@@ -181,3 +181,16 @@ it('gives the pod’s clients a mirror’s silence: the app gets their bytes, it
   await once(client, 'close');
   expect(heard).toBe('');
 });
+
+it('delivers an answer that the app gives as its last deed', async () => {
+  const [port, podPort] = await freePorts();
+  const app = apps.start(
+    `require('node:http').createServer((request, response) => {
+       response.end('bye', () => process.exit(0));
+     }).listen(${port}, () => say('listening'));`,
+    options(port, podPort),
+  );
+  await app.next();
+  expect(await get(POD, podPort)).toEqual({ status: 200, body: 'bye' });
+  expect(await app.ended).toBe(0);
+});

@@ -37,6 +37,47 @@ it.each([
   expect(app.stderr).toBe('');
 });
 
+it.each([
+  ['a handle', 'handle'],
+  ['a descriptor', '{ fd: handle.fd }'],
+])('takes the traffic for a server on %s that was bound before', async (_name, given) => {
+  const [port, podPort] = await freePorts();
+  const app = apps.start(
+    `const { TCP, constants } = process.binding('tcp_wrap');
+     const handle = new TCP(constants.SERVER);
+     handle.bind('127.0.0.1', ${port});
+     ${server(given)}`,
+    { incoming: { mode: 'steal', portMapping: [[port, podPort]] } },
+  );
+  expect(await app.next()).toMatchObject({ port });
+  expect(await read(podPort, POD)).toBe(`hello ${CLIENT.port}`);
+});
+
+it('gives each of several servers its port, and asks nothing for the inspector', async () => {
+  const [port, podPort] = await freePorts();
+  const [second, podSecond] = await freePorts();
+  const before = (await subscribedTo()).length;
+  const app = apps.start(
+    `require('node:inspector').open(0);
+     ${server(String(port))}
+     require('node:net').createServer((socket) => socket.end('second')).listen(${second}, () => say('second'));`,
+    {
+      incoming: {
+        mode: 'steal',
+        portMapping: [
+          [port, podPort],
+          [second, podSecond],
+        ],
+      },
+    },
+  );
+  await app.next();
+  await app.next();
+  expect(await read(podPort, POD)).toBe(`hello ${CLIENT.port}`);
+  expect(await read(podSecond, POD)).toBe('second');
+  expect((await subscribedTo()).slice(before)).toEqual([podPort, podSecond]);
+});
+
 it('subscribes to nothing for Unix sockets', async () => {
   const before = await subscribedTo();
   const app = apps.start(`const path = '${process.cwd()}/node_modules/.t4b-' + process.pid;

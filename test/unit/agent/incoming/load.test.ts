@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { whyNot } from '../pod-node';
 import { ask } from './ask';
@@ -100,48 +101,42 @@ describe.skipIf(reason)('incoming traffic under load', () => {
     await client.link.close();
   }, 60_000);
 
-  it('nothing a client sends ends the agent', async () => {
-    const client = await world.connect();
-    client.onTaken = ({ stream }) => stream.reset('ECONNRESET');
-    await client.subscribe({
-      ...to,
-      filter: { anyOf: [{ path: '^/mine' }, { body: { query: '$.a', matches: '1' } }] },
-    });
-    await world.caller.run(async ({ args, require }: any) => {
-      const { randomBytes } = require('node:crypto');
-      const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
-      const words = [
-        'GET /mine HTTP/1.1\r\n',
-        'POST / HTTP/1.1\r\n',
-        'Content-Length: 5\r\n',
-        '\r\n',
-        '5\r\n',
-        'hello',
-        '0\r\n\r\n',
-      ];
-      words.push(
-        'Transfer-Encoding: chunked\r\n',
-        'Connection: Upgrade\r\nUpgrade: x\r\n',
-        'Expect: 100-continue\r\n',
-        '\n',
-        PREFACE,
-      );
-      const one = (i: number) =>
-        new Promise<void>((resolve) => {
-          const socket = require('node:net').connect(args);
-          socket.on('error', () => {}).on('close', () => resolve());
-          for (let n = 0; n < 12; n++) {
-            const word = words[Math.floor(Math.random() * words.length)]!;
-            socket.write(Math.random() < 0.2 ? randomBytes(40) : word);
-            if (n === 0 && i % 3 === 0) socket.write(PREFACE);
-          }
-          setTimeout(() => (i % 2 ? socket.resetAndDestroy() : socket.destroy()), Math.random() * 60);
-        });
-      for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 40 }, (_, i) => one(i)));
-    }, to);
-    expect(world.agent.process.exitCode).toBe(null);
-    expect(world.agent.stderr()).not.toContain('ended by itself');
-    expect(await world.caller.run(ask, to)).toBe('200 pod');
-    await client.link.close();
-  }, 60_000);
+  const body = { body: { query: '$.a', matches: '1' } };
+  it.each([
+    ['a filter, and a client that resets', { filter: { anyOf: [{ path: '^/mine' }, body] } }, 'reset'],
+    ['a filter, and a client that answers nonsense', { filter: { path: '^/mine' } }, 'nonsense'],
+    ['a filter, and a client that refuses', { filter: { path: '^/mine' } }, undefined],
+    ['all of the port', {}, 'nonsense'],
+    ['a mirror', { mode: 'mirror' as const, filter: { path: '^/' } }, 'nonsense'],
+  ])(
+    'nothing a caller sends ends the agent: %s',
+    async (_name, params, answer) => {
+      const client = await world.connect();
+      if (answer === 'reset') client.onTaken = ({ stream }) => stream.reset('ECONNRESET');
+      if (answer === 'nonsense') {
+        client.onTaken = ({ stream }) => {
+          stream.onData = (chunk) => {
+            stream.consumed(chunk.byteLength);
+            stream.write(randomBytes(50));
+          };
+        };
+      }
+      const subscription = await client.subscribe({ ...to, ...params });
+      const seed = Date.now() % 1_000_000;
+      console.log(`seed ${seed}`);
+      const file = new URL('./fixtures/fuzzer.cjs', import.meta.url).pathname;
+      await world.caller.run(({ args, require }: any) => require(args.file).fuzz(args.to, args.seed, 6), {
+        file,
+        to,
+        seed,
+      });
+      expect(world.agent.process.exitCode).toBe(null);
+      expect(world.agent.stderr()).not.toMatch(/ended by itself|AGENT_WORKER_FAILED|uncaught/i);
+      expect(client.ended).toEqual([]);
+      await client.unsubscribe(subscription);
+      expect(await world.caller.run(ask, to)).toBe('200 pod');
+      await client.link.close();
+    },
+    90_000,
+  );
 });
