@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { MuxStream } from '../../protocol/session-types';
-import { resetSocket, spliceSocket } from '../../protocol/splice';
+import { spliceSocket } from '../../protocol/splice';
 import { answerAndEnd, badGateway, refusalText } from './bad-gateway';
-import { openToClient, type Taken } from './connections';
+import { openToClient, reset, type Taken } from './connections';
 import { joinSockets } from './join-sockets';
 import type { FirstBytes } from './peek';
 import type { Subscriber } from './subscriber';
@@ -23,11 +23,11 @@ export async function passToPod({ taken, rest, connectToPod }: RawConnection, po
     if (rest.length > 0) other.write(rest);
     joinSockets(socket, other);
   } catch {
-    resetSocket(socket);
+    reset(socket);
   }
 }
 
-/** All of it to the one who steals the port. */
+/** All of it to the one who steals the port. Rejects with what the client said, when it does not take it and the caller is not told. */
 export async function stealRaw(connection: RawConnection, subscriber: Subscriber): Promise<void> {
   const { taken, rest, kind } = connection;
   const { socket } = taken;
@@ -37,14 +37,25 @@ export async function stealRaw(connection: RawConnection, subscriber: Subscriber
     stream = await openToClient(subscriber, taken, http);
   } catch (error) {
     if (subscriber.params.fallback === 'pod') return passToPod(connection);
+    if (kind === 'http2') throw error;
     if (kind === 'http1') answerAndEnd(socket, badGateway(refusalText(subscriber, error)));
-    else resetSocket(socket);
+    else reset(socket);
     return;
   }
   // What happened while the stream was opened has had no listener: splicing hears only what comes.
   const { destroyed, readableEnded } = socket;
   spliceSocket(stream, socket);
+  if (kind === 'http1') answerWhenOver(stream, socket, subscriber);
   if (destroyed) return;
   if (rest.length > 0) stream.write(rest);
   if (readableEnded) stream.end();
+}
+
+/** A process that has ended resets nothing on purpose: as long as nothing was answered, its caller can be told. */
+function answerWhenOver(stream: MuxStream, socket: Socket, subscriber: Subscriber): void {
+  const { onReset } = stream;
+  stream.onReset = (cut) => {
+    if (!cut.sessionOver || socket.bytesWritten > 0) return onReset(cut);
+    answerAndEnd(socket, badGateway(refusalText(subscriber, { message: 'their process has ended' })));
+  };
 }

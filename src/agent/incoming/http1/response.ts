@@ -3,13 +3,16 @@ import { BodyScanner } from './body';
 import { type ByteSource, send } from './byte-source';
 import { findHead, MalformedMessage, parseResponse, type RequestHead, type ResponseHead } from './head';
 
-/** The connection ended before the first byte of an answer. */
-export class NoAnswer extends Error {
-  /** It ended in order, and was not cut. */
-  readonly ended: boolean;
-  constructor(ended: boolean) {
-    super('the connection ended before an answer');
-    this.ended = ended;
+/** The connection ended before the answer did. */
+export class AnswerCut extends Error {
+  /** Part of the answer was passed on. */
+  readonly begun: boolean;
+  /** It ended in order, and was not reset. */
+  readonly inOrder: boolean;
+  constructor(begun: boolean, cause?: unknown) {
+    super('the connection ended before the answer did', { cause });
+    this.begun = begun;
+    this.inOrder = cause === undefined;
   }
 }
 
@@ -21,8 +24,7 @@ export interface PassedResponse {
 }
 
 /**
- * Passes the answer to one request on, interim answers before it too. Rejects with NoAnswer while nothing was passed on, with
- * another error once the answer has begun.
+ * Passes the answer to one request on, interim answers before it too. Rejects with AnswerCut.
  */
 export async function passResponse(source: ByteSource, to: Duplex, request: RequestHead): Promise<PassedResponse> {
   for (let first = true; ; first = false) {
@@ -56,14 +58,8 @@ async function readHead(source: ByteSource, method: string, first: boolean): Pro
       if (error instanceof MalformedMessage) return undefined;
       throw error;
     }
-    const nothing = first && source.buffered.length === 0;
-    try {
-      if (await source.more()) continue;
-    } catch (error) {
-      throw nothing ? new NoAnswer(false) : error;
-    }
-    if (nothing) throw new NoAnswer(true);
-    if (source.buffered.length === 0) throw new Error('the connection ended behind an interim answer');
+    if (await hasMore(source, !first || source.buffered.length > 0)) continue;
+    if (source.buffered.length === 0) throw new AnswerCut(!first);
     return undefined;
   }
 }
@@ -78,9 +74,9 @@ async function passBody(source: ByteSource, to: Duplex, scanner: BodyScanner, he
     if (!scanner.done && source.buffered.length > 0) first.push(takeBody(source, scanner));
     await send(to, ...first.splice(0));
     while (!scanner.done) {
-      if (source.buffered.length === 0 && !(await source.more())) {
+      if (source.buffered.length === 0 && !(await hasMore(source, true))) {
         if (scanner.endsWithConnection) return true;
-        throw new Error('the answer was cut');
+        throw new AnswerCut(true);
       }
       await send(to, takeBody(source, scanner));
     }
@@ -94,4 +90,12 @@ async function passBody(source: ByteSource, to: Duplex, scanner: BodyScanner, he
 
 function takeBody(source: ByteSource, scanner: BodyScanner): Buffer {
   return source.take(scanner.scan(source.buffered));
+}
+
+async function hasMore(source: ByteSource, begun: boolean): Promise<boolean> {
+  try {
+    return await source.more();
+  } catch (error) {
+    throw new AnswerCut(begun, error);
+  }
 }
