@@ -52,7 +52,14 @@ async function kill(victim) {
   const before = await tables(found.target);
   const redirecting = before.filter((name) => !name.endsWith('_keep'));
   const killedAt = Date.now();
-  for (const name of VICTIMS[victim]) process.kill(Number(found[name]), 'SIGKILL');
+  for (const name of VICTIMS[victim]) {
+    try {
+      process.kill(Number(found[name]), 'SIGKILL');
+    } catch (error) {
+      // The end of the one before was quicker.
+      if (error.code !== 'ESRCH') throw error;
+    }
+  }
   if (victim === 'keeper') return { killedAt };
   let goneAt;
   for (;;) {
