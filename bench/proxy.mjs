@@ -62,10 +62,13 @@ function lane(from, to, pair, weather) {
   let timer;
   let freeAt = 0;
   let isDone = false;
+  let isFull = false;
 
   const pump = () => {
     clearTimeout(timer);
     timer = undefined;
+    // The drain goes on with it; a second listener each time the weather changes would pile up.
+    if (isFull) return;
     while (queue.length > 0 && !weather.hole) {
       const { at, chunk } = queue[0];
       const now = performance.now();
@@ -89,7 +92,9 @@ function lane(from, to, pair, weather) {
       }
       if (!to.write(chunk)) {
         from.pause();
+        isFull = true;
         return void to.once('drain', () => {
+          isFull = false;
           from.resume();
           pump();
         });

@@ -3,7 +3,7 @@ const { createHash } = require('node:crypto');
 const dns = require('node:dns');
 const fs = require('node:fs');
 const net = require('node:net');
-const { produce } = require('./bytes.cjs');
+const { makeChunk, produce, SIZE } = require('./bytes.cjs');
 
 /** Silence after which a transfer counts as stuck: longer than any outage that is made. */
 const STUCK_MS = 90_000;
@@ -17,9 +17,31 @@ function expectedHash(seed, bytes) {
   return produce(seed, bytes, (chunk) => void hash.update(chunk)).then(() => hash.digest('hex'));
 }
 
+/** Where what was received begins to differ: at its end, when it was cut short. */
+class Comparison {
+  constructor({ seed, bytes }) {
+    this.firstWrong = undefined;
+    this.at = 0;
+    this.chunk = (index) => makeChunk(seed, index, bytes);
+  }
+
+  take(received) {
+    for (let taken = 0; taken < received.length && this.firstWrong === undefined; ) {
+      const expected = this.chunk(Math.floor(this.at / SIZE));
+      const from = this.at % SIZE;
+      const length = Math.min(received.length - taken, expected.length - from);
+      const isEqual = length > 0 && expected.compare(received, taken, taken + length, from, from + length) === 0;
+      if (!isEqual) this.firstWrong = this.at;
+      taken += length;
+      this.at += length;
+    }
+  }
+}
+
 function transfer({ kind, seed, bytes }) {
   return new Promise((resolve, reject) => {
     const hash = createHash('sha256');
+    const comparison = new Comparison({ seed, bytes });
     let received = 0;
     let answer = '';
     const socket = net.connect({ host: 'chaos-server', port: 7100, allowHalfOpen: true, noDelay: true });
@@ -30,14 +52,23 @@ function transfer({ kind, seed, bytes }) {
     socket.setTimeout(STUCK_MS, stuck);
     socket.on('data', (chunk) => {
       if (kind === 'up') answer += chunk;
-      else hash.update(chunk);
+      else {
+        hash.update(chunk);
+        comparison.take(chunk);
+      }
       received += chunk.length;
     });
     socket.on('error', reject);
     socket.on('close', () => reject(Object.assign(new Error('closed early'), { code: 'CLOSED' })));
     socket.on('end', () => {
       socket.end();
-      if (kind !== 'up') return resolve({ received, sha256: hash.digest('hex') });
+      if (kind === 'up' ? answer === '' : received < bytes && comparison.firstWrong === undefined) {
+        // libuv takes a reset for an end when bytes are unread: the app sees the beginning, and nothing wrong.
+        return reject(Object.assign(new Error(`${received} of ${bytes} bytes, then the end`), { code: 'ENDED_SHORT' }));
+      }
+      if (kind !== 'up') {
+        return resolve({ received, sha256: hash.digest('hex'), firstWrong: comparison.firstWrong });
+      }
       try {
         resolve(JSON.parse(answer));
       } catch {

@@ -3,6 +3,19 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { preload } from '../../bench/world.mjs';
 
+/** What the app is told of what was open, or asked for, when its agent was killed. */
+const LOST_WITH_AGENT = {
+  transfer: ['ECONNRESET', 'EAI_AGAIN', 'ENDED_SHORT'],
+  readFile: ['EIO'],
+  readFileSync: ['EIO'],
+  stat: ['EIO'],
+  lookup: ['EAI_AGAIN'],
+};
+
+/** Progress and notices of ours. What else an app's standard error holds is an error, or a warning of Node's. */
+const KNOWN_LINES = /^mirrord: (?![A-Z_]+: )/;
+const GONE_LINE = /the agent is gone/;
+
 const program = fileURLToPath(new URL('./app.cjs', import.meta.url));
 
 export class Apps {
@@ -10,11 +23,21 @@ export class Apps {
   constructor(options) {
     Object.assign(this, options);
     this.slots = [];
-    this.totals = { bytes: 0, transfers: 0, calls: 0, lostWithAgent: 0, lostWithClient: 0, restarts: 0 };
+    this.totals = {
+      bytes: 0,
+      transfers: 0,
+      calls: 0,
+      /**
+       * Open when an agent was killed, or asked of it before its end was noticed: one thing a lane and kill at most. Of these,
+       * `endedShort` saw an end where a reset was meant.
+       */
+      lostWithAgent: { open: 0, asked: 0, endedShort: 0 },
+      appsKilled: 0,
+    };
     /** What must not be: each one makes the program fail. */
     this.differences = [];
-    /** Times of day at which the agent was killed. */
-    this.agentKills = [];
+    /** Each time an agent was killed: between which times of day, and who has lost something by it. */
+    this.kills = [];
   }
 
   async start(count) {
@@ -28,7 +51,6 @@ export class Apps {
         ...process.env,
         KUBECONFIG: world.kubeconfig,
         MIRRORD_TARGET: 'deployment/chaos-target',
-        MIRRORD_PROGRESS: 'off',
         MIRRORD_AGENT_IDLE_TIMEOUT: '3',
         // Longer than any outage, and well below the minute after which the kernel's connection tracking forgets a half-closed
         // connection to a Service: a reset after that would not reach the server.
@@ -36,11 +58,20 @@ export class Apps {
       },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
-    const slot = { index, child, stopped: false, killed: false, stderr: '', lastSuccess: Date.now() };
+    const slot = {
+      index,
+      child,
+      stopped: false,
+      killed: false,
+      stderr: '',
+      since: Date.now(),
+      lastSuccess: Date.now(),
+    };
     this.slots[index] = slot;
     child.stderr.on('data', (chunk) => {
-      slot.stderr = (slot.stderr + chunk).slice(-2000);
+      slot.stderr = (slot.stderr + chunk).slice(-100_000);
     });
+    child.stderr.once('close', () => this.judgeStderr(slot));
     const ready = new Promise((resolve, reject) => {
       child.on('message', (message) => (message.type === 'ready' ? resolve() : this.take(slot, message)));
       child.once('exit', (code, signal) => {
@@ -74,11 +105,43 @@ export class Apps {
     }
   }
 
-  /** What was open when the agent was killed, or began before there was a new one, may be lost; nothing else may. */
-  judgeFailure(slot, { what, code, message, began }) {
-    const excused = this.agentKills.some((at) => at >= began || slot.lastSuccess < at);
-    if (excused) this.totals.lostWithAgent += 1;
-    else this.differ(`app ${slot.index}: ${what} failed after ${Date.now() - began} ms: ${code} ${message}`);
+  /** What was open when the agent was killed, or asked for before its end was noticed, may be lost, once; nothing else may. */
+  judgeFailure(slot, { what, lane = 'calls', code, message, began }) {
+    const kill = this.kills.findLast(({ from, to }) => Date.now() >= from && (began <= to || slot.lastSuccess < to));
+    const who = `${slot.child.pid} ${lane}`;
+    const allowed = LOST_WITH_AGENT[what.split(' ')[0]].includes(code);
+    if (!kill || !allowed || kill.losers.has(who)) {
+      return this.differ(`app ${slot.index}: ${what} failed after ${Date.now() - began} ms: ${code} ${message}`);
+    }
+    kill.losers.add(who);
+    this.totals.lostWithAgent[began <= kill.to ? 'open' : 'asked'] += 1;
+    if (code === 'ENDED_SHORT') this.totals.lostWithAgent.endedShort += 1;
+  }
+
+  /** One line for each agent that is gone, and no line that is not known. */
+  judgeStderr(slot) {
+    const lines = slot.stderr.split('\n').filter((line) => line !== '');
+    const strange = lines.filter((line) => !KNOWN_LINES.test(line));
+    if (strange.length > 0) this.differ(`app ${slot.index} said: ${strange.join('\n')}`);
+    if (slot.killed) return;
+    const gone = lines.filter((line) => GONE_LINE.test(line)).length;
+    const kills = this.kills.filter(({ from }) => from >= slot.since).length;
+    if (gone !== kills)
+      this.differ(`app ${slot.index} said ${gone} times that its agent is gone, of ${kills}: ${slot.stderr}`);
+  }
+
+  /** An agent is about to be killed. */
+  noteKill() {
+    const kill = { from: Date.now(), to: Number.POSITIVE_INFINITY, losers: new Set() };
+    this.kills.push(kill);
+    return Object.assign(kill, {
+      done: () => {
+        kill.to = Date.now();
+      },
+      takeBack: () => {
+        this.kills = this.kills.filter((other) => other !== kill);
+      },
+    });
   }
 
   differ(text) {
@@ -91,14 +154,12 @@ export class Apps {
     const slot = this.slots[this.random.integer(0, this.slots.length - 1)];
     slot.killed = true;
     slot.child.kill('SIGKILL');
-    this.totals.lostWithClient += 1;
-    this.totals.restarts += 1;
+    this.totals.appsKilled += 1;
     return { index: slot.index, again: () => this.startOne(slot.index) };
   }
 
   /** Waits until each app has had an answer to something that began after the agent was killed. */
-  async recovered(limitMs) {
-    const at = this.agentKills.at(-1);
+  async recovered({ to: at }, limitMs) {
     const deadline = Date.now() + limitMs;
     for (;;) {
       const waiting = this.slots.filter(({ lastSuccess, stopped }) => !stopped && lastSuccess < at);

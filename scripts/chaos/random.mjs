@@ -13,6 +13,12 @@ export function createRandom(seed) {
     next,
     between,
     integer: (low, high) => Math.floor(between(low, high + 1)),
+    shuffle(list) {
+      return list
+        .map((item) => ({ item, key: next() }))
+        .sort((a, b) => a.key - b.key)
+        .map(({ item }) => item);
+    },
     /** @param {Record<string, number>} weights */
     pick(weights) {
       let left = next() * Object.values(weights).reduce((sum, weight) => sum + weight, 0);

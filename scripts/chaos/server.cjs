@@ -5,6 +5,7 @@ const { produce } = require('./bytes.cjs');
 
 /** Connections that are open, with what is known of each. */
 const open = new Map();
+const startedAt = Date.now();
 
 net
   .createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
@@ -57,6 +58,6 @@ function serve(socket, { kind, seed, bytes }) {
       readableEnded,
       writableEnded,
     }));
-    socket.resume().end(JSON.stringify({ open: facts }));
+    socket.resume().end(JSON.stringify({ pid: process.pid, startedAt, open: facts }));
   }
 }

@@ -10,16 +10,38 @@ const WEIGHTS = {
   hole: 1.5,
   stop: 1,
   killApp: 0.7,
-  killAgent: 0.4,
+  killWorker: 0.2,
+  killSupervisor: 0.2,
 };
+/** What a run of any length does at least once, at moments spread over it; which one when is the seed's choice. */
+const AT_LEAST_ONCE = ['killWorker', 'killSupervisor', 'killApp', 'hole', 'stop'];
 /** An outage stays below the limit of a call, 30 s, with the time it takes to be noticed. */
 const LONG_HOLE_MS = 17_000;
 const RECOVERY_LIMIT_MS = 60_000;
 
-/** Answers how often each thing was done. */
-export async function storm({ world, apps, random, until, say, without = [] }) {
-  const weights = Object.fromEntries(Object.entries(WEIGHTS).filter(([name]) => !without.includes(name)));
+/**
+ * Answers how often each thing was done.
+ *
+ * @param {{durationMs: number, until: () => number}} options `until` may be later than the duration when too little was moved
+ */
+export async function storm({
+  world,
+  apps,
+  random,
+  durationMs,
+  until,
+  say,
+  without = [],
+  only = Object.keys(WEIGHTS),
+}) {
+  const begun = Date.now();
+  const isWanted = (name) => only.includes(name) && !without.includes(name);
+  const weights = Object.fromEntries(Object.entries(WEIGHTS).filter(([name]) => isWanted(name)));
   const counts = Object.fromEntries(Object.keys(WEIGHTS).map((name) => [name, 0]));
+  const dues = spread(random.shuffle(AT_LEAST_ONCE.filter(isWanted)), begun, durationMs);
+  // A short run has no time for a long outage.
+  const longOutage = () => durationMs >= 120_000 && random.next() < 0.2;
+  const outage = () => (longOutage() ? LONG_HOLE_MS : random.between(300, 4000));
   const { proxy } = world;
   let cuts = 0;
   proxy.on('message', ({ cut }) => (cuts += cut));
@@ -28,6 +50,22 @@ export async function storm({ world, apps, random, until, say, without = [] }) {
     send({ weather });
     await delay(ms);
     send({ weather: {} });
+  };
+
+  const killAgent = async (which) => {
+    // Taken before: what fails while the command is on its way has failed because of it.
+    const kill = apps.noteKill();
+    const pid = await world.killAgent(which);
+    if (pid === undefined) {
+      say(`no ${which} of an agent was found to kill`);
+      counts[which === 'worker' ? 'killWorker' : 'killSupervisor'] -= 1;
+      return kill.takeBack();
+    }
+    kill.done();
+    say(`the agent's ${which} is killed (process ${pid})`);
+    const started = Date.now();
+    await apps.recovered(kill, RECOVERY_LIMIT_MS);
+    say(`all apps have an agent again after ${Date.now() - started} ms`);
   };
 
   const deeds = {
@@ -41,12 +79,12 @@ export async function storm({ world, apps, random, until, say, without = [] }) {
       return weatherFor({ refuse: true }, random.between(50, 1500));
     },
     hole: async () => {
-      const ms = random.next() < 0.2 ? LONG_HOLE_MS : random.between(300, 4000);
+      const ms = outage();
       say(`nothing passes for ${Math.round(ms)} ms`);
       await weatherFor({ hole: true }, ms);
     },
     stop: async () => {
-      const ms = random.next() < 0.2 ? LONG_HOLE_MS : random.between(300, 4000);
+      const ms = outage();
       say(`the proxy is stopped for ${Math.round(ms)} ms`);
       proxy.kill('SIGSTOP');
       await delay(ms);
@@ -57,24 +95,14 @@ export async function storm({ world, apps, random, until, say, without = [] }) {
       say(`app ${index} is killed`);
       await again();
     },
-    killAgent: async () => {
-      const which = random.next() < 0.5 ? 'worker' : 'supervisor';
-      // Taken before: what fails while the command is on its way has failed because of it.
-      apps.agentKills.push(Date.now());
-      const killed = await world.killAgent(which);
-      if (killed === undefined) return void apps.agentKills.pop();
-      apps.agentKills.push(Date.now());
-      say(`the agent's ${which} is killed${killed ? ` (process ${killed})` : ''}`);
-      const started = Date.now();
-      await apps.recovered(RECOVERY_LIMIT_MS);
-      say(`all apps have an agent again after ${Date.now() - started} ms`);
-    },
+    killWorker: () => killAgent('worker'),
+    killSupervisor: () => killAgent('supervisor'),
   };
 
   let lastReport = Date.now();
   while (Date.now() < until()) {
     await delay(random.between(40, 260));
-    const deed = random.pick(weights);
+    const deed = dues[0]?.at <= Date.now() ? dues.shift().name : random.pick(weights);
     counts[deed] += 1;
     await deeds[deed]();
     if (Date.now() - lastReport > 10_000) {
@@ -86,4 +114,9 @@ export async function storm({ world, apps, random, until, say, without = [] }) {
   }
   send({ weather: {} });
   return { ...counts, connectionsCut: cuts };
+}
+
+/** In the middle of equal parts of the time, so that none is at its very end. */
+function spread(names, begun, durationMs) {
+  return names.map((name, index) => ({ name, at: begun + (durationMs * (index + 0.5)) / names.length }));
 }

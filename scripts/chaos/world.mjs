@@ -123,10 +123,11 @@ const agents = fs.readdirSync('/proc').filter((pid) => /^[0-9]+$/.test(pid))
   .filter(({ words }) => /agent\\.c?js$/.test(words[1] ?? ''));
 const supervisor = agents.find(({ words }) => words.includes(id))?.pid;
 const chosen = which === 'supervisor' ? supervisor : agents.find(({ parent }) => parent === supervisor)?.pid;
-if (chosen) process.kill(Number(chosen), 'SIGKILL');
-process.stdout.write(String(chosen));
+// Told first, and with time to arrive: this very process ends with the supervisor's container.
+process.stdout.write(chosen ?? '', () => chosen && setTimeout(() => process.kill(Number(chosen), 'SIGKILL'), 100));
 `;
 
+/** Answers the number of the process; undefined when no agent runs or it has no such process. */
 async function killAgent(config, core, which) {
   const { items } = await core.listNamespacedPod({ namespace });
   const pod = items.find(
@@ -149,7 +150,7 @@ async function killAgent(config, core, which) {
     }),
     new Promise((resolve) => setTimeout(resolve, 5000)),
   ]);
-  return text;
+  return text || undefined;
 }
 
 async function agentJobs(config) {

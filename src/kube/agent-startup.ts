@@ -37,6 +37,7 @@ export class AgentStartup {
   #seen = new Map<string, Pod>();
   #pod: Pod | undefined;
   #unschedulableSince: number | undefined;
+  #waitsFor: string | undefined;
   #explaining = false;
 
   constructor(cluster: Cluster, placement: Placement, timeoutSeconds: number, signal?: AbortSignal) {
@@ -137,12 +138,20 @@ export class AgentStartup {
     });
   }
 
-  /** A Job whose pods are refused stays without one and says so only in its events. */
+  /** A Job whose pods are refused stays without one and says so only in its events; one that is gone says nothing at all. */
   async #lookForRejection(): Promise<void> {
     if (this.#pod || !this.#placed || this.#stop.signal.aborted) return;
-    const events = await eventsOf(this.#cluster, this.#placement.namespace, this.#placed.uid);
+    const { signal } = this.#stop;
+    const [events, owner] = await Promise.all([
+      eventsOf(this.#cluster, this.#placement.namespace, this.#placed.uid),
+      // Who may not read it goes on waiting.
+      this.#placed.judgeOwner?.(this.#cluster, signal).catch((): Verdict => ({ kind: 'waiting' })),
+    ]);
+    if (this.#pod || signal.aborted) return;
+    if (owner?.kind === 'over') return void this.#fail(owner);
+    this.#waitsFor = owner?.kind === 'waiting' ? owner.what : undefined;
     const refusal = events.findLast(({ reason }) => reason === 'FailedCreate');
-    if (!refusal || this.#pod) {
+    if (!refusal) {
       this.#after(NO_POD_GRACE, () => this.#lookForRejection());
       return;
     }
@@ -150,7 +159,7 @@ export class AgentStartup {
       kind: 'over',
       code: 'AGENT_REJECTED',
       message: `The cluster refused the agent's pod: ${refusal.message}`,
-      hint: adviseOnRefusal(refusal.message),
+      hint: adviseOnRefusal(refusal.message, this.#placement.namespace),
     });
   }
 
@@ -189,7 +198,7 @@ export class AgentStartup {
     const state = this.#pod
       ? `its pod "${this.#pod.metadata.name}" is ${describePod(this.#pod)}`
       : this.#placed
-        ? 'it has no pod'
+        ? ['it has no pod', this.#waitsFor].filter(Boolean).join('; ')
         : 'it was not created';
     return `The agent did not serve within ${this.#timeoutSeconds} s (agent.startup_timeout): ${state}.`;
   }

@@ -15,7 +15,7 @@ export const dialChannels: DialForm = (cluster, agent, timeoutMs, signal) => {
     const target = requestPath(cluster, { path, query: { ports: String(agent.port) } });
     const socket = openSocket(cluster, target, timeoutMs, ['v4.channel.k8s.io']);
     // Once for the upgrade, and again for the server to name its ports.
-    const timer = setTimeout(() => fail(handshakeTimeout(timeoutMs * 2)), timeoutMs * 2);
+    const timer = setTimeout(() => fail(handshakeTimeout(cluster, agent, timeoutMs * 2)), timeoutMs * 2);
     const onAbort = () => fail(aborted(signal!));
     const settle = () => {
       clearTimeout(timer);
@@ -46,7 +46,7 @@ export function beforeUpgrade(
   fail: (error: MirrordError) => void,
 ): void {
   const onError = (error: Error) => {
-    if (error.message === 'Opening handshake has timed out') fail(handshakeTimeout(timeoutMs));
+    if (error.message === 'Opening handshake has timed out') fail(handshakeTimeout(cluster, agent, timeoutMs));
     else fail(networkError(error, cluster.server, cluster.contextName));
   };
   socket.once('unexpected-response', (_request, response) => {

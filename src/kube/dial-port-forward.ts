@@ -4,7 +4,7 @@ import type { Cluster } from './cluster';
 import { dialChannels } from './dial-channels';
 import { dialSpdy, dialSpdyOverWebSocket } from './dial-spdy';
 import type { ForwardForm } from './forward-form';
-import { mayDiffer } from './refused-upgrade';
+import { handshakeAborted, mayDiffer } from './refused-upgrade';
 import { aborted } from './request';
 
 export interface AgentPort {
@@ -48,6 +48,7 @@ export async function dialPortForward(cluster: Cluster, agent: AgentPort, signal
       if (index > 0) settleOn(cluster, form, failures);
       return transport;
     } catch (error) {
+      if (signal?.aborted) throw handshakeAborted(cluster, agent, form, signal);
       if (!mayDiffer(error)) throw error;
       // The next dial must not wait for it once more.
       if (error.details?.status === 'timeout') cluster.forwardForms = [...without(cluster.forwardForms, form), form];

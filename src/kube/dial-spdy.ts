@@ -57,7 +57,7 @@ export const dialSpdy: DialForm = (cluster, agent, timeoutMs, signal) =>
         'content-length': 0,
       },
     });
-    const timer = setTimeout(() => fail(handshakeTimeout(timeoutMs)), timeoutMs);
+    const timer = setTimeout(() => fail(handshakeTimeout(cluster, agent, timeoutMs)), timeoutMs);
     outgoing.once('upgrade', (_response, socket, head) => {
       clearTimeout(timer);
       if (head.length > 0) socket.unshift(head);

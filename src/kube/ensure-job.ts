@@ -80,14 +80,14 @@ function explainRefusal(cluster: Cluster, plan: AgentPlan, failure: FailedAnswer
   // 403 is also how quotas and admission webhooks answer, and then no Role would help.
   if (failure.statusCode !== 404 && !/ cannot \w+ resource /.test(failure.message)) {
     return new MirrordError('AGENT_REJECTED', `The cluster refused the agent's Job: ${failure.message}`, {
-      hint: adviseOnRefusal(failure.message),
+      hint: adviseOnRefusal(failure.message, plan.namespace),
       details: { status: failure.statusCode, reason: failure.reason },
     });
   }
   return apiError(failure, operation('create', plan), cluster.server, cluster.contextName);
 }
 
-async function getJob(cluster: Cluster, plan: JobName, signal?: AbortSignal): Promise<Job | undefined> {
+export async function getJob(cluster: Cluster, plan: JobName, signal?: AbortSignal): Promise<Job | undefined> {
   const path = `${collection(plan)}/${plan.jobName}`;
   const { statusCode, body } = await request(cluster, { path, operation: operation('get', plan), signal }, [404]);
   return statusCode === 404 ? undefined : (body as Job);

@@ -3,7 +3,7 @@ import { describeContainer, describeEnd, describePod } from './pod-state';
 
 /** What a pod of the agent's Job shows. `over` cannot come up any more. */
 export type Verdict =
-  | { kind: 'waiting' }
+  | { kind: 'waiting'; what?: string }
   | { kind: 'running' }
   /** May still pass, when the cluster grows by a node. */
   | { kind: 'unschedulable'; message: string }
@@ -20,6 +20,9 @@ export function judgePod(pod: Pod): Verdict {
 export function judgeContainer(pod: Pod, container: Container | undefined, of: ContainerStatus | undefined): Verdict {
   const { status } = pod;
   const { waiting, running, terminated } = of?.state ?? {};
+  // Before how it ended: the exit code of a process that was evicted tells nothing.
+  const disruption = describeDisruption(pod);
+  if (disruption) return { kind: 'over', code: 'AGENT_FAILED', message: disruption, hint: DISRUPTION_HINT };
   if (terminated) {
     return { kind: 'over', code: 'AGENT_FAILED', message: `The agent ended: ${describeEnd(terminated)}.` };
   }
@@ -38,6 +41,18 @@ export function judgeContainer(pod: Pod, container: Container | undefined, of: C
     return { kind: 'unschedulable', message: scheduled.message ?? 'no node fits' };
   }
   return { kind: 'waiting' };
+}
+
+const DISRUPTION_HINT =
+  'Try again. Where it goes on: "agent.priority_class", other "agent.resources", or a target on another node.';
+
+/** Somebody took the pod away from its node: the kubelet for want of resources, the scheduler for another pod, a drain. */
+function describeDisruption({ metadata, status }: Pod): string | undefined {
+  const evicted = status?.phase === 'Failed' && status.reason === 'Evicted';
+  const target = status?.conditions?.find(({ type, status }) => type === 'DisruptionTarget' && status === 'True');
+  if (!evicted && !target) return undefined;
+  const words = [evicted && `Evicted: ${status.message}`, target && `${target.reason}: ${target.message}`];
+  return `The agent's pod "${metadata.name}" was taken off its node: ${words.filter(Boolean).join('; ')}.`;
 }
 
 /** `OutOfpods`, `OutOfcpu`, `NodeAffinity` and the like: the kubelet's own admission. */

@@ -32,6 +32,7 @@ export interface Container {
   targetContainerName?: string;
   securityContext?: Record<string, unknown>;
   env?: { name: string; value?: string }[];
+  ports?: { containerPort: number; protocol?: string }[];
   volumeMounts?: { name: string; mountPath: string; subPath?: string; subPathExpr?: string }[];
 }
 
@@ -40,6 +41,7 @@ export interface Pod {
   spec: {
     nodeName?: string;
     containers: Container[];
+    initContainers?: Container[];
     ephemeralContainers?: Container[];
     hostNetwork?: boolean;
     shareProcessNamespace?: boolean;
@@ -57,7 +59,7 @@ export interface Pod {
 
 export interface Job {
   metadata: Meta;
-  spec: { template: { spec: { containers: Container[] } } };
+  spec: { suspend?: boolean; template: { spec: { containers: Container[] } } };
   status?: {
     active?: number;
     conditions?: { type: string; status: string; reason?: string; message?: string }[];

@@ -2,7 +2,8 @@ import type { AgentConfig } from '../config/types';
 import { CONTAINER_NAME } from './agent-container';
 import { countPods } from './agent-evidence';
 import { planAgent } from './agent-job';
-import { deleteJob, ensureJob, removeOwnJob } from './ensure-job';
+import { deleteJob, ensureJob, getJob, removeOwnJob } from './ensure-job';
+import { judgeJob } from './judge-job';
 import { judgePod } from './judge-pod';
 import type { Placement } from './placement';
 import type { ChosenTarget } from './types';
@@ -26,6 +27,7 @@ export function placeJob(config: AgentConfig, target: ChosenTarget | undefined, 
         // Pods of an earlier Job of the same name are left out.
         owns: ({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false,
         judge: judgePod,
+        judgeOwner: async (cluster, signal) => judgeJob(await getJob(cluster, plan, signal), uid),
         remove: (cluster) => deleteJob(cluster, plan, uid),
       };
     },

@@ -39,6 +39,8 @@ export interface PlacedAgent extends AgentAddress {
   container: string;
   owns(pod: Pod): boolean;
   judge(pod: Pod): Verdict;
+  /** As long as there is no pod: whether there can still be one. */
+  judgeOwner?(cluster: Cluster, signal: AbortSignal): Promise<Verdict>;
   /** Takes it away, whoever made it: it is of no use to anybody. */
   remove(cluster: Cluster): Promise<void>;
 }

@@ -38,11 +38,21 @@ export async function explainResponse(
   );
 }
 
-export function handshakeTimeout(ms: number): MirrordError {
-  return new MirrordError('PORT_FORWARD_FAILED', `The port-forward was not opened within ${ms / 1000} s.`, {
-    hint: 'Check the connection to the cluster.',
+/** @param cluster whose server was asked, for a port-forward to the pod of `agent` */
+export function handshakeTimeout(cluster: Cluster, agent: AgentPort, ms: number): MirrordError {
+  return new MirrordError('PORT_FORWARD_FAILED', `${unanswered(cluster, agent)} within ${ms / 1000} s.`, {
+    hint: 'Check what lies between here and the API server: a proxy or balancer may hold upgrades back.',
     details: { status: 'timeout' },
   });
+}
+
+/** Whoever gave up waiting has a limit of his own; what he waited for is known here. */
+export function handshakeAborted(cluster: Cluster, agent: AgentPort, form: string, signal: AbortSignal): MirrordError {
+  return new MirrordError('START_ABORTED', `${unanswered(cluster, agent)} (${form})`, { cause: signal.reason });
+}
+
+function unanswered({ server }: Cluster, { pod }: AgentPort): string {
+  return `the API server ${server.host} did not answer the upgrade to a port-forward to pod "${pod}"`;
 }
 
 /** Answers to an upgrade that say nothing about the pod: something on the way, or an old server, does not know this form. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isMirrordError, MirrordError } from '../errors';
 import type { AgentHandle } from './types';
 
 /** Milliseconds between tries: a container that runs listens some tens of milliseconds later. */
@@ -25,18 +26,35 @@ const NOT_YET = new Set([
  */
 export async function retryWhileStarting<T>(handle: AgentHandle, attempt: () => Promise<T>): Promise<T> {
   const { startup } = handle;
+  let last: unknown;
+  const failed = startup.failed.catch((error) => {
+    throw withLastTry(error, last);
+  });
+  failed.catch(() => {});
   try {
     for (;;) {
       try {
-        return await Promise.race([attempt(), startup.failed]);
+        return await Promise.race([attempt(), failed]);
       } catch (error) {
         if (!isNotYet(error)) throw error;
+        last = error;
       }
-      await Promise.race([sleep(INTERVAL), startup.failed]);
+      await Promise.race([sleep(INTERVAL), failed]);
     }
   } finally {
     startup.finish();
   }
+}
+
+/** An agent whose container runs may be all right, and the way to it not. */
+function withLastTry(error: unknown, last: unknown): unknown {
+  if (!isMirrordError(error) || error.code !== 'AGENT_START_TIMEOUT' || last === undefined) return error;
+  const { message } = last as Error;
+  return new MirrordError(error.code, `${error.message}\n  last try to connect: ${message}`, {
+    hint: error.hint,
+    details: error.details,
+    cause: last,
+  });
 }
 
 function isNotYet(error: unknown, depth = 0): boolean {

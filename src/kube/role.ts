@@ -13,6 +13,8 @@ export interface Permission {
   mode?: 'job' | 'ephemeral';
   /** Where: in the namespace of the agent (default), or in that of the target, which may be another. */
   side?: 'target';
+  /** Granted by another entry already unless agent and target have namespaces of their own. */
+  apart?: true;
 }
 
 const targetOf = (
@@ -41,6 +43,8 @@ export const PERMISSIONS: Permission[] = [
   { group: '', resources: ['pods'], verbs: ['get', 'list', 'watch'], without: 'required' },
   { group: '', resources: ['pods/log'], verbs: ['get'], without: 'required' },
   { group: '', resources: ['pods/portforward'], verbs: ['get', 'create'], without: 'required' },
+  { group: '', resources: ['pods'], verbs: ['get', 'list'], without: 'required', side: 'target', apart: true },
+  { ...targetOf('batch', 'jobs', ['get', 'list'], 'job', 'cronjob'), apart: true },
   targetOf('apps', 'deployments', ['get', 'list'], 'deployment'),
   targetOf('apps', 'replicasets', ['get', 'list'], 'replicaset'),
   targetOf('apps', 'statefulsets', ['get', 'list'], 'statefulset'),
@@ -67,7 +71,11 @@ export const PERMISSIONS: Permission[] = [
 export type Subject = { kind: 'User'; name: string } | { kind: 'ServiceAccount'; name: string; namespace: string };
 
 /** A Role with every permission and, for a known user, its RoleBinding: YAML for `kubectl apply -f -`. */
-export function roleYaml(namespace: string, subject?: Subject, permissions = PERMISSIONS): string {
+export function roleYaml(
+  namespace: string,
+  subject?: Subject,
+  permissions = PERMISSIONS.filter(({ apart }) => !apart),
+): string {
   const rules = permissions.map(
     ({ group, resources, verbs }) =>
       `  - apiGroups: ["${group}"]\n    resources: [${resources.join(', ')}]\n    verbs: [${verbs.join(', ')}]`,

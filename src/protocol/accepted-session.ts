@@ -13,17 +13,25 @@ export class AcceptedSession {
   readonly connection: Connection;
   readonly #clock: Clock;
   readonly #graceMs: number;
+  readonly #onParked: (parked: boolean) => void;
   /** Takes the session off its transport and closes that. */
   #leave: () => void = () => {};
   #cancelGrace: () => void = () => {};
 
-  constructor(id: string, connection: Connection, clock: Clock, graceMs: number) {
+  /** @param onParked the session waits for its client, or does not any more: the client is back, or it is over */
+  constructor(
+    id: string,
+    connection: Connection,
+    { clock, graceMs, onParked }: { clock: Clock; graceMs: number; onParked: (parked: boolean) => void },
+  ) {
     this.id = id;
+    this.#onParked = onParked;
     this.connection = connection;
     this.#clock = clock;
     this.#graceMs = graceMs;
     connection.onClose(() => {
       this.#cancelGrace();
+      this.#onParked(false);
       this.#leave();
     });
   }
@@ -32,6 +40,7 @@ export class AcceptedSession {
   attach(duplex: Duplex, hello: AgentHello, peerReceived: number, rest: Uint8Array): void {
     this.#leave();
     this.#cancelGrace();
+    this.#onParked(false);
     writeBuffers(duplex, encodeHello(hello));
     const release = wireDuplex(this.connection, duplex, {
       peerReceived,
@@ -59,13 +68,18 @@ export class AcceptedSession {
     this.connection.goaway(GoawayCode.SHUTDOWN, text, new SessionError('LINK_LOST', text));
   }
 
+  /** Releases a session that waits for its client. */
+  giveUp(text: string): void {
+    this.connection.end(new SessionError('LINK_LOST', text));
+  }
+
   #park(stopKeepalive: () => void): void {
     stopKeepalive();
     this.#leave = () => {};
     if (this.connection.closed) return;
     this.#cancelGrace = this.#clock.setTimer(this.#graceMs, () => {
-      const text = `the client did not come back within ${this.#graceMs / 1000} s`;
-      this.connection.end(new SessionError('LINK_LOST', text));
+      this.giveUp(`the client did not come back within ${this.#graceMs / 1000} s`);
     });
+    this.#onParked(true);
   }
 }

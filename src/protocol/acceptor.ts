@@ -8,17 +8,20 @@ import { encodeGoaway, GoawayCode } from './goaway';
 import { type FirstFrame, readFirstFrame } from './greeting';
 import { type AgentHello, type ClientHello, decodeClientHello, encodeHello, ownHello } from './hello';
 import { GRACE, HELLO_LIMIT, MAX_GREETING, MAX_SESSIONS, MAX_STREAMS } from './limits';
+import { type ParkedLimits, ParkedSessions } from './parked-sessions';
 import { SessionError } from './session-error';
 import type { Clock } from './timer';
-import { settleFeatures, settleVersion } from './version';
+import { describeVersions, settleFeatures, settleVersion } from './version';
 
-export interface AcceptorOptions extends Clock {
+export interface AcceptorOptions extends Clock, ParkedLimits {
   /** Compares in constant time. */
   verifyToken: (token: string) => boolean;
   /** What the agent says of itself in HELLO. */
   hello: () => { agentVersion: string };
   /** A new session; set its handlers here, before anything is read. */
   onSession: (connection: Connection, hello: ClientHello) => void;
+  /** A client with the right token speaks no version that is spoken here. */
+  onRefused?: (hello: ClientHello, text: string) => void;
   /** A session is over for good; `remaining` are still there, live or parked. */
   onSessionEnd?: (remaining: number) => void;
   /** How long a session whose transport is lost can be resumed, in milliseconds. */
@@ -33,12 +36,14 @@ export class SessionAcceptor {
   readonly #options: AcceptorOptions;
   readonly #budget: WindowBudget;
   readonly #sessions = new Map<string, AcceptedSession>();
+  readonly #parked: ParkedSessions;
   readonly #greeting = new Set<Duplex>();
   #closed = false;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
     this.#budget = options.budget ?? new WindowBudget();
+    this.#parked = new ParkedSessions(options.setTimer, options);
   }
 
   /** Sessions that are there, live or parked. */
@@ -93,8 +98,11 @@ export class SessionAcceptor {
 
   /** HELLO goes first, so that the client can name both versions. */
   #refuseVersion(duplex: Duplex, hello: ClientHello): void {
-    writeBuffers(duplex, encodeHello(this.#agentHello('', 0, hello)));
-    this.#refuse(duplex, GoawayCode.VERSION, `protocol ${hello.protocol} is not spoken here`);
+    const own = this.#agentHello('', 0, hello);
+    const text = `the agent (${own.agentVersion}) speaks protocol ${describeVersions(own)}, the client (${hello.clientVersion}) ${describeVersions(hello)}`;
+    writeBuffers(duplex, encodeHello(own));
+    this.#refuse(duplex, GoawayCode.VERSION, text);
+    this.#options.onRefused?.(hello, text);
   }
 
   #find(duplex: Duplex, hello: ClientHello): AcceptedSession | undefined {
@@ -107,7 +115,9 @@ export class SessionAcceptor {
 
   #create(duplex: Duplex, hello: ClientHello): AcceptedSession | undefined {
     const { maxSessions = MAX_SESSIONS, maxStreams = MAX_STREAMS, graceMs = GRACE } = this.#options;
-    if (this.#closed || this.#sessions.size >= maxSessions) {
+    // Somebody who is there comes before somebody who may come back.
+    const isFull = this.#sessions.size >= maxSessions && !this.#parked.giveUpFirst('the agent has no room for more');
+    if (this.#closed || isFull) {
       this.#refuse(duplex, GoawayCode.BUSY, `${this.#sessions.size} sessions`);
       return undefined;
     }
@@ -117,10 +127,15 @@ export class SessionAcceptor {
       now,
       setTimer,
       peerWindow: hello.window,
+      peerFeatures: hello.features,
       budget: this.#budget,
       maxStreams,
     });
-    const session = new AcceptedSession(globalThis.crypto.randomUUID(), connection, { now, setTimer }, graceMs);
+    const session = new AcceptedSession(globalThis.crypto.randomUUID(), connection, {
+      clock: { now, setTimer },
+      graceMs,
+      onParked: (parked) => this.#parked.set(session, parked),
+    });
     this.#sessions.set(session.id, session);
     connection.onClose(() => {
       this.#sessions.delete(session.id);

@@ -111,8 +111,8 @@ export interface CallMethods {
     result: { records: unknown };
   };
   /**
-   * Takes a port's incoming traffic. Refused with PORT_STOLEN (who has it, from where, since when), INCOMING_UNSUPPORTED (why this
-   * agent cannot) or BAD_PARAMETERS. From the answer on new connections are taken; those that stand stay where they are.
+   * Takes a port's incoming traffic. Refused with PORT_STOLEN (who has it, from where, since when), PORT_UNKNOWN (what the pod
+   * listens on), INCOMING_UNSUPPORTED (why this agent cannot) or BAD_PARAMETERS. From the answer on new connections are taken; those that stand stay where they are.
    */
   'incoming.subscribe': { params: IncomingSubscription; result: IncomingSubscribed };
   /** New connections stay with the pod; what is in flight goes on. An unknown subscription is no error. */
@@ -146,6 +146,8 @@ export interface IncomingSubscription {
   keepProbes: boolean;
   /** Where a stolen request goes when the client refuses it; otherwise 502, or a reset. */
   fallback?: 'pod';
+  /** Refused with PORT_UNKNOWN when nothing in the pod listens on the port. */
+  mustListen?: boolean;
   /** Who subscribes, for the messages others get. */
   owner: string;
 }

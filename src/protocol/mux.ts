@@ -50,6 +50,13 @@ export class Mux {
     return this.#streams.size;
   }
 
+  /** Bytes that wait in streams for credit or for the link. */
+  get queuedBytes(): number {
+    let sum = 0;
+    for (const { queued } of this.#streams.values()) sum += queued;
+    return sum;
+  }
+
   get lastPeerId(): number {
     return this.#lastPeerId;
   }

@@ -7,8 +7,10 @@ export type SplicableSocket = Duplex & { destroySoon?(): void };
 /**
  * Joins a stream and a socket for good: bytes both ways with back-pressure, half-close both ways, reset both ways. Credit
  * goes back when the socket has taken the bytes, so a reader that never reads costs one window.
+ *
+ * @param lose ends a socket in the middle of what it carries, because the session is over
  */
-export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
+export function spliceSocket(stream: MuxStream, socket: SplicableSocket, lose = resetSocket): void {
   let streamClosed = false;
 
   stream.onDrain = () => socket.resume();
@@ -16,6 +18,7 @@ export function spliceSocket(stream: MuxStream, socket: SplicableSocket): void {
   stream.onReset = ({ sessionOver }) => {
     // All that was sent has arrived, and its end: a process that exits leaves such connections to close in order.
     if (sessionOver && socket.writableEnded && socket.destroySoon) socket.destroySoon();
+    else if (sessionOver) lose(socket);
     else resetSocket(socket);
   };
   stream.onClose = () => {

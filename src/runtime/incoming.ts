@@ -13,11 +13,14 @@ import type { BypassReason, IncomingAccess, ListeningServer } from './verdict';
 
 /** Milliseconds a server waits for its subscription before it listens without. */
 const SUBSCRIBE_LIMIT = 10_000;
+const SECTION = 'feature.network.incoming';
 /** The session is over, which was said already. */
 const OVER = new Set(['SESSION_CLOSED', 'WORKER_FAILED', 'LINK_LOST']);
 
 export interface IncomingPolicyOptions {
   incoming: IncomingConfig;
+  /** Ports of the pod's containers. One that nothing listens on yet is no mistake when it stands there. */
+  declaredPorts: number[];
   /** Whether a process of this session tree listens on that port. */
   isListed(port: number): boolean;
   /** The debugger's port. */
@@ -31,7 +34,8 @@ export interface IncomingPolicyOptions {
 
 /** Says which servers of the app get the traffic of which port of the pod, and subscribes to it. */
 export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAccess {
-  const { incoming, isListed, isInspector, folder, bridge, tell = say, exit = (code) => process.exit(code) } = options;
+  const { incoming, declaredPorts, isListed, isInspector, folder, bridge } = options;
+  const { tell = say, exit = (code) => process.exit(code) } = options;
   const podPorts = new Map(incoming.portMapping);
   const listenPorts = new Map(incoming.listenPorts);
   let memory: SharedArrayBuffer | undefined;
@@ -53,7 +57,14 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
     return undefined;
   }
 
-  function subscriptionOf(port: number) {
+  /** Which key of the configuration names the port, as somebody who means one of the pod's. */
+  function namedBy(asked: number): string | undefined {
+    const mapped = podPorts.get(asked);
+    if (mapped !== undefined) return `${SECTION}.port_mapping has [${asked}, ${mapped}]`;
+    return incoming.ports?.includes(asked) ? `${SECTION}.ports has ${asked}` : undefined;
+  }
+
+  function subscriptionOf(port: number, mustListen: boolean) {
     const { mode, httpFilter, httpFilterPorts, onConcurrentSteal, flush, keepProbes, fallback } = incoming;
     const filter = httpFilterPorts?.includes(port) === false ? undefined : httpFilter;
     return {
@@ -62,16 +73,18 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
       ...(filter && { filter }),
       ...(flush && { flush }),
       ...(fallback && { fallback }),
+      ...(mustListen && { mustListen }),
       onConcurrentSteal,
       keepProbes,
     };
   }
 
-  function report(podPort: number, error: unknown): void {
+  function report(podPort: number, error: unknown, named: string | undefined): void {
     const { code, message } = error as { code?: string; message: string };
     if (code !== undefined && OVER.has(code)) return;
     const late = code === 'SYNC_CALL_TIMEOUT';
-    const text = late ? `the agent has not confirmed it within ${SUBSCRIBE_LIMIT / 1_000} s` : message;
+    let text = late ? `the agent has not confirmed it within ${SUBSCRIBE_LIMIT / 1_000} s` : message;
+    if (code === 'PORT_UNKNOWN') text = `${named}, but ${message}, and its containers declare no such port`;
     const known = error instanceof WireFailure || error instanceof MirrordError;
     const told = new MirrordError(
       late || !known ? 'INCOMING_FAILED' : code!,
@@ -101,14 +114,16 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
       peers ??= viewPeerTable(memory);
       sequence += 1;
       const key = sequence;
+      const named = namedBy(asked);
+      const subscription = subscriptionOf(podPort, named !== undefined && !declaredPorts.includes(podPort));
       try {
         const { replaced } = bridge.listenSync(
-          { key, address, port, peers: memory, peersFile: file, subscription: subscriptionOf(podPort) },
+          { key, address, port, peers: memory, peersFile: file, subscription },
           SUBSCRIBE_LIMIT,
         );
         if (replaced?.length) tell(`mirrord: port ${podPort} of the pod was taken from ${replaced.join(' and ')}`);
       } catch (error) {
-        report(podPort, error);
+        report(podPort, error, named);
       }
       return () => bridge.unlisten(key);
     },

@@ -62,6 +62,7 @@ function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): 
     incoming: info.targeted
       ? createIncomingPolicy({
           incoming: feature.network.incoming,
+          declaredPorts: target?.ports ?? [],
           isListed: listeners.has,
           isInspector,
           folder,

@@ -1,4 +1,4 @@
-import { MirrordError } from '../errors';
+import { isMirrordError, MirrordError } from '../errors';
 import { writeBuffers } from '../protocol/duplex-wire';
 import { FrameType } from '../protocol/frame';
 import { decodeGoaway } from '../protocol/goaway';
@@ -6,7 +6,7 @@ import { readFirstFrame } from '../protocol/greeting';
 import { type AgentHello, type ClientHello, decodeAgentHello, encodeHello } from '../protocol/hello';
 import { SessionError } from '../protocol/session-error';
 import type { SetTimer } from '../protocol/timer';
-import { settleVersion } from '../protocol/version';
+import { describeVersions, settleVersion, VERSION_HINT } from '../protocol/version';
 import type { Dial, Transport } from './transport';
 
 export interface Greeting {
@@ -59,14 +59,23 @@ function dialWithin(dial: Dial, limitMs: number, setTimer: SetTimer, signal?: Ab
     signal?.throwIfAborted();
     const controller = new AbortController();
     let given = false;
+    let waitedFor: unknown;
     const giveUp = (reason: unknown) => {
       given = true;
       controller.abort(reason);
-      reject(reason);
     };
-    const abort = () => giveUp(signal!.reason);
+    const abort = () => {
+      giveUp(signal!.reason);
+      reject(signal!.reason);
+    };
     const cancel = setTimer(limitMs, () => {
-      giveUp(new MirrordError('LINK_TIMEOUT', `no connection to the agent within ${limitMs / 1000} s`));
+      const text = `no connection to the agent within ${limitMs / 1000} s`;
+      giveUp(new MirrordError('LINK_TIMEOUT', text));
+      // A dial that obeys says at once what it was waiting for; one that does not is not waited for.
+      setImmediate(() => {
+        const told = isMirrordError(waitedFor) ? `${text}: ${waitedFor.message}` : text;
+        reject(new MirrordError('LINK_TIMEOUT', told, { cause: waitedFor }));
+      });
     });
     signal?.addEventListener('abort', abort, { once: true });
     const settle = () => {
@@ -76,13 +85,16 @@ function dialWithin(dial: Dial, limitMs: number, setTimer: SetTimer, signal?: Ab
     dial(controller.signal).then(
       (transport) => {
         settle();
+        // One that has ended would be listened to in vain, again and again by a link that is dialled anew.
+        if (transport.destroyed) return reject(new MirrordError('LINK_LOST', 'the connection had ended already'));
         transport.on('error', () => {});
         if (given) transport.destroy();
         else resolve(transport);
       },
       (error) => {
         settle();
-        reject(error);
+        waitedFor = error;
+        if (!given) reject(error);
       },
     );
   });
@@ -90,11 +102,12 @@ function dialWithin(dial: Dial, limitMs: number, setTimer: SetTimer, signal?: Ab
 
 function checkVersion(own: ClientHello, agent: AgentHello): void {
   if (settleVersion(own, agent) !== undefined) return;
-  const text = `this mirrord (${own.clientVersion}) speaks protocol ${own.protocol}, the agent (${agent.agentVersion}) ${agent.protocol}`;
-  throw new SessionError('PROTOCOL_MISMATCH', text, {
+  const text = `this mirrord (${own.clientVersion}) speaks protocol ${describeVersions(own)}, the agent (${agent.agentVersion}) ${describeVersions(agent)}`;
+  const details = {
     clientProtocol: own.protocol,
     clientVersion: own.clientVersion,
     agentProtocol: agent.protocol,
     agentVersion: agent.agentVersion,
-  });
+  };
+  throw new SessionError('PROTOCOL_MISMATCH', text, details, VERSION_HINT);
 }

@@ -3,6 +3,8 @@ import type { Clock } from '../protocol/timer';
 
 const FIRST_DELAY = 50;
 const LONGEST_DELAY = 5_000;
+/** An attempt that had less than this fails for want of time, which would hide why the others did. */
+const FAIR_ATTEMPT = 1_000;
 
 export interface ReconnectOptions<T> extends Clock {
   attempt: (limitMs: number, signal: AbortSignal) => Promise<T>;
@@ -30,14 +32,18 @@ export async function reconnect<T>({
   setTimer,
 }: ReconnectOptions<T>): Promise<T> {
   const deadline = now() + graceMs;
+  let reason: unknown;
   for (let delay = FIRST_DELAY; ; delay = Math.min(delay * 2, LONGEST_DELAY)) {
     const hurry = new AbortController();
     onHurry(() => hurry.abort(new Error('the machine has slept')));
     const either = AbortSignal.any([signal, hurry.signal]);
+    const limitMs = Math.max(1, Math.min(attemptMs, deadline - now()));
     try {
-      return await attempt(Math.max(1, Math.min(attemptMs, deadline - now())), either);
+      return await attempt(limitMs, either);
     } catch (error) {
-      if (error instanceof SessionError || now() >= deadline) throw error;
+      if (error instanceof SessionError) throw error;
+      if (limitMs >= FAIR_ATTEMPT || reason === undefined) reason = error;
+      if (now() >= deadline) throw reason;
     }
     signal.throwIfAborted();
     await pause(Math.min(delay, Math.max(1, deadline - now())), { setTimer, signal: either }).catch(() => {});

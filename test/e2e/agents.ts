@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { Exec, KubeConfig, type V1Pod } from '@kubernetes/client-node';
 import { agentJobs, batch, core, eventually, settings } from '../support/cluster';
@@ -23,6 +24,17 @@ export async function deleteAgentJob(namespace: string): Promise<void> {
   for (const { metadata } of await agentJobs(namespace)) {
     await batch.deleteNamespacedJob({ name: metadata!.name!, namespace, propagationPolicy: 'Background' });
   }
+}
+
+/** A Job of somebody else with the name that the agent of that pod would have: it cannot be made, nor joined. */
+export async function occupyAgentOf(namespace: string, { metadata, status }: V1Pod): Promise<void> {
+  const identity = `${metadata!.uid}/${status!.containerStatuses![0]!.containerID}`;
+  const name = `mirrord-agent-${createHash('sha256').update(identity).digest('hex').slice(0, 16)}`;
+  const containers = [
+    { name: 'other', image: settings.nodeImage, command: ['node', '-e', 'setInterval(() => {}, 1e6)'] },
+  ];
+  const template = { spec: { restartPolicy: 'Never', containers } };
+  await batch.createNamespacedJob({ namespace, body: { metadata: { name }, spec: { template } } });
 }
 
 /** Kills a process of the agent from inside its own pod, which sees all processes of the node. */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createWorld, type World } from '../e2e/world';
 import { createCertificate } from '../support/certificate';
 import { apply, configMap, deployment, service, settings, waitForDeployment } from '../support/cluster';
+import { deployPostgres, deployRedis } from '../support/databases';
 import { preload, runForJson } from '../support/spawn-app';
 
 let world: World;
@@ -80,45 +81,13 @@ it('ws upgrades and echoes', async () => {
 
 describe.skipIf(!settings.serversImage)('databases in pods (need an image with the servers)', () => {
   it('ioredis reads, writes, pipelines and subscribes', async () => {
-    const { namespace } = world;
-    await apply(
-      service(namespace, 'redis', [6379]),
-      deployment({
-        name: 'redis',
-        namespace,
-        image: settings.serversImage,
-        command: ['redis-server', '--protected-mode', 'no', '--save', '', '--dir', '/tmp'],
-        port: 6379,
-      }),
-    );
-    await waitForDeployment(namespace, 'redis');
+    await deployRedis(world.namespace);
     const seen = await runClient('ioredis.cjs');
     expect(seen).toEqual({ value: 'value', counter: '1000', news: 'news: hello', caller: world.podIP });
   }, 60_000);
 
   it('pg queries through a pool', async () => {
-    const { namespace } = world;
-    const script = [
-      'PATH=$PATH:$(ls -d /usr/lib/postgresql/*/bin | tail -1)',
-      'initdb -D /data/db -A trust -U postgres >/dev/null',
-      'echo "host all all 0.0.0.0/0 trust" >> /data/db/pg_hba.conf',
-      "exec postgres -D /data/db -c listen_addresses='*' -c unix_socket_directories=/data -c fsync=off",
-    ].join('\n');
-    await apply(
-      service(namespace, 'postgres', [5432]),
-      // The server refuses to run as root, and wants to find its user by name.
-      configMap(namespace, 'passwd', { passwd: 'root:x:0:0::/root:/bin/sh\npostgres:x:999:999::/data:/bin/sh\n' }),
-      deployment({
-        name: 'postgres',
-        namespace,
-        image: settings.serversImage,
-        command: ['sh', '-ec', script],
-        port: 5432,
-        securityContext: { runAsUser: 999, runAsGroup: 999 },
-        volumes: { '/data': { emptyDir: {} }, '/etc/passwd': { configMap: { name: 'passwd' }, subPath: 'passwd' } },
-      }),
-    );
-    await waitForDeployment(namespace, 'postgres');
+    await deployPostgres(world.namespace);
     expect(await runClient('pg.cjs')).toEqual({ sum: 1225, caller: world.podIP, failure: '42P01' });
   }, 90_000);
 });

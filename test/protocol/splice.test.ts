@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loseConnection } from '../../src/bridge/lose-connection';
 import { SessionAcceptor } from '../../src/protocol/acceptor';
 import { spliceSocket } from '../../src/protocol/splice';
 import { realClock } from '../../src/tunnel/real-clock';
@@ -55,7 +56,7 @@ beforeEach(async () => {
   link = await connectTunnel({ dial, token: 't', clientName: 'test' });
   relay = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     sockets.push(socket);
-    void link.open({ kind: 'tcp', host: 'x', port: 1 }).then((stream) => spliceSocket(stream, socket));
+    void link.open({ kind: 'tcp', host: 'x', port: 1 }).then((stream) => spliceSocket(stream, socket, loseConnection));
   });
   await listen(relay);
 });
@@ -123,7 +124,7 @@ describe('spliceSocket', () => {
   });
 
   it('resets its sockets when the session ends', async () => {
-    onTarget = (socket) => void socket.write('x');
+    onTarget = (socket) => void socket.on('error', () => {}).write('x');
     const app = await connectApp();
     await once(app, 'data');
     const failed = once(app, 'error');

@@ -1,7 +1,7 @@
 import type { IncomingSubscribed, IncomingSubscription } from '../../protocol/contract';
 import { failure } from '../failure';
 import type { Log } from '../log';
-import { checkSubscription } from './check-subscription';
+import { checkPort, checkSubscription } from './check-subscription';
 import { compileFilter } from './filter/compile';
 import { flushConnections } from './flush';
 import { PortTable, portStolen } from './port-table';
@@ -38,12 +38,13 @@ export class Incoming {
     });
   }
 
-  /** Rejects with PORT_STOLEN, INCOMING_UNSUPPORTED or BAD_PARAMETERS. Resolves when new connections are taken. */
+  /** Rejects with PORT_STOLEN, PORT_UNKNOWN, INCOMING_UNSUPPORTED or BAD_PARAMETERS. Resolves when new connections are taken. */
   async subscribe(session: Subscribing, params: IncomingSubscription): Promise<IncomingSubscribed> {
     checkSubscription(params);
     const matches = params.filter === undefined ? undefined : compileFilter(params.filter);
     const { unsupported, log } = this.#options;
     if (unsupported !== undefined) throw failure({ code: 'INCOMING_UNSUPPORTED', message: unsupported });
+    await checkPort(params);
     const { port, onConcurrentSteal } = params;
     const table = this.#tableOf(port);
     const conflicts = table.conflicts({ session, params, matches });

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { MuxStream } from '../../protocol/session-types';
-import { spliceSocket } from '../../protocol/splice';
+import { resetSocket, spliceSocket } from '../../protocol/splice';
 import { answerAndEnd, badGateway, refusalText } from './bad-gateway';
-import { openToClient, reset, type Taken } from './connections';
+import { openToClient, type Taken } from './connections';
 import { joinSockets } from './join-sockets';
 import type { FirstBytes } from './peek';
 import type { Subscriber } from './subscriber';
@@ -13,17 +13,21 @@ export interface RawConnection {
   rest: Buffer;
   kind: FirstBytes;
   connectToPod(): Promise<Socket>;
+  /** Makes the copies for those who get one of all bytes; what it gives takes the bytes. */
+  startCopies(): ((bytes: Buffer) => void) | undefined;
 }
 
 /** All of it to the pod's application. A pod that refuses is one that resets, for whoever has connected to us already. */
-export async function passToPod({ taken, rest, connectToPod }: RawConnection, pod?: Socket): Promise<void> {
+export async function passToPod(connection: RawConnection, pod?: Socket): Promise<void> {
+  const { taken, rest, connectToPod } = connection;
   const { socket } = taken;
   try {
     const other = pod ?? (await connectToPod());
+    copyAll(connection);
     if (rest.length > 0) other.write(rest);
     joinSockets(socket, other);
   } catch {
-    reset(socket);
+    resetSocket(socket);
   }
 }
 
@@ -39,16 +43,25 @@ export async function stealRaw(connection: RawConnection, subscriber: Subscriber
     if (subscriber.params.fallback === 'pod') return passToPod(connection);
     if (kind === 'http2') throw error;
     if (kind === 'http1') answerAndEnd(socket, badGateway(refusalText(subscriber, error)));
-    else reset(socket);
+    else resetSocket(socket);
     return;
   }
   // What happened while the stream was opened has had no listener: splicing hears only what comes.
   const { destroyed, readableEnded } = socket;
+  copyAll(connection);
   spliceSocket(stream, socket);
   if (kind === 'http1') answerWhenOver(stream, socket, subscriber);
   if (destroyed) return;
   if (rest.length > 0) stream.write(rest);
   if (readableEnded) stream.end();
+}
+
+/** In the breath in which it is joined: a listener for bytes starts their flow, and those before it would miss some. */
+function copyAll({ taken, rest, startCopies }: RawConnection): void {
+  const write = startCopies();
+  if (!write) return;
+  if (rest.length > 0) write(rest);
+  taken.socket.on('data', write);
 }
 
 /** A process that has ended resets nothing on purpose: as long as nothing was answered, its caller can be told. */

@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../protocol/splice';
 import type { Log } from '../log';
-import { connectToPod, reset, type Taken } from './connections';
+import { connectToPod, type Taken } from './connections';
 import type { RequestFacts } from './filter/compile';
 import { Http1Connection } from './http1/connection';
 import { Http2Connection } from './http2/connection';
 import { MirrorCopy } from './mirror';
 import { type Peeked, peek } from './peek';
 import { isProbeHead } from './probe';
-import { passToPod, stealRaw } from './raw';
+import { passToPod, type RawConnection, stealRaw } from './raw';
 import { routeRequest } from './routing';
 import type { Exemption } from './rules/rules';
 import type { Subscriber } from './subscriber';
@@ -36,9 +37,8 @@ export async function takeConnection(taken: Taken, context: TakeContext): Promis
     const copies = now.filter(isWhole('mirror'));
     // Nobody decides by content: the pod's application is connected at once.
     if (!filtered && !owner) {
-      const connection = { taken, rest: EMPTY, kind: 'other' as const, connectToPod: pod };
-      tee(taken, copies, undefined, EMPTY, onLag);
-      return await passToPod(connection);
+      const startCopies = () => copyBytes(taken, copies, undefined, onLag);
+      return await passToPod({ taken, rest: EMPTY, kind: 'other', connectToPod: pod, startCopies });
     }
     const first = await peek(socket, SILENCE_MS);
     if (first.kind === 'ended') return void socket.destroy();
@@ -47,14 +47,13 @@ export async function takeConnection(taken: Taken, context: TakeContext): Promis
     const { keepProbes } = owner!.params;
     // A health check over HTTP/2 shows only once its client has got settings from somebody.
     if (keepProbes && first.kind === 'http2') return takeHttp2(byRequest);
-    const connection = { taken, rest: first.rest, kind: first.kind, connectToPod: pod };
-    tee(taken, copies, first.kind, first.rest, onLag);
+    const connection = toRaw(byRequest, first);
     if (keepProbes && first.kind === 'http1' && (await isProbeHead(socket))) return await passToPod(connection);
     // HTTP/2 that nobody takes is told so request by request.
-    await stealRaw(connection, owner!).catch(() => takeHttp2({ ...byRequest, copies: [] }));
+    await stealRaw(connection, owner!).catch(() => takeHttp2(byRequest));
   } catch (error) {
     log.debug('a connection was dropped', { reason: (error as Error)?.message });
-    reset(socket);
+    resetSocket(socket);
   }
 }
 
@@ -91,12 +90,16 @@ async function takeFiltered(taking: ByRequest): Promise<void> {
     await new Http1Connection({ ...deciding(taking, connected), onBytes }).serve();
     return;
   }
-  tee(taken, copies, undefined, rest, onLag);
   const owner = active().find(isWhole('steal'));
-  const connection = { taken, rest, kind, connectToPod: pod };
+  const connection = toRaw(taking, { kind, rest });
   if (!owner) return passToPod(connection, connected);
   connected?.destroy();
   await stealRaw(connection, owner);
+}
+
+function toRaw({ taken, pod, copies, onLag }: ByRequest, { kind, rest }: Peeked): RawConnection {
+  const http = kind === 'http1' || kind === 'http2' ? kind : undefined;
+  return { taken, rest, kind, connectToPod: pod, startCopies: () => copyBytes(taken, copies, http, onLag) };
 }
 
 /** Its bytes never pass through here, so copies of all of it are made of its requests, too. */
@@ -138,22 +141,6 @@ function podSpeaksFirst(pod: Socket, client: Socket): Promise<boolean> {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
-
-/** Copies what a client sends from now on, beside whoever else reads it. */
-function tee(
-  taken: Taken,
-  copies: Subscriber[],
-  kind: string | undefined,
-  rest: Buffer,
-  onLag: (subscriber: Subscriber) => void,
-): void {
-  if (copies.length === 0) return;
-  const http = kind === 'http1' || kind === 'http2' ? kind : undefined;
-  const write = copyBytes(taken, copies, http, onLag)!;
-  if (rest.length > 0) write(rest);
-  // Without starting the flow: what reads it for good does.
-  taken.socket.pause().on('data', write);
-}
 
 function copyBytes(
   taken: Taken,

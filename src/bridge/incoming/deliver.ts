@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { IncomingRequest, MuxStream } from '../../protocol/session-types';
 import { resetSocket, spliceSocket } from '../../protocol/splice';
 import { toWireError } from '../../protocol/wire-errors';
+import { loseConnection } from '../lose-connection';
 import { type Destination, dialApp } from './dial-app';
 
 /** Takes a connection from the agent to the server of the app, or refuses it with what the connect said. */
@@ -12,7 +13,7 @@ export async function deliver(request: IncomingRequest, to: Destination): Promis
   try {
     const socket = await dial.connected;
     if (mode === 'mirror') copyTo(socket, request.accept({}));
-    else spliceSocket(request.accept({}), socket);
+    else spliceSocket(request.accept({}), socket, loseConnection);
   } catch (error) {
     request.refuse(toWireError(error));
   }

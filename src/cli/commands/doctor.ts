@@ -4,6 +4,7 @@ import type { ConfigOverrides } from '../../config/types';
 import { openCluster } from '../../kube/cluster';
 import type { Check } from '../../kube/preflight/check';
 import { runPreflight } from '../../kube/preflight/preflight';
+import { takeTerminal } from '../../kube/terminal';
 import { formatTable } from '../format-table';
 
 interface DoctorFlags {
@@ -41,6 +42,7 @@ async function examine(flags: DoctorFlags): Promise<Check[]> {
   const overrides: ConfigOverrides = { target, namespace, configFile, context, kubeconfig };
   if (ephemeral) overrides.agent = { ephemeral };
   const { config, warnings } = loadConfig(overrides, process.env, process.cwd());
+  takeTerminal();
   const cluster = await openCluster(config);
   try {
     const said = warnings.map((detail): Check => ({ name: 'config', status: 'warning', detail }));
@@ -57,8 +59,10 @@ function present(checks: Check[]): string {
     ['', 'CHECK', 'RESULT'],
     checks.map(({ name, status, detail }) => [MARKS[status], name, detail.replaceAll('\n', ' ')]),
   );
-  const remedies = checks
-    .filter(({ remedy }) => remedy)
-    .map(({ name, detail, remedy }) => `${name}: ${detail}\n\n${remedy!.trimEnd()}\n`);
+  // Several rights that are missing have one Role as their remedy.
+  const remedies = [...new Set(checks.map(({ remedy }) => remedy).filter(Boolean))].map((remedy) => {
+    const lines = checks.filter((check) => check.remedy === remedy).map(({ name, detail }) => `${name}: ${detail}`);
+    return `${lines.join('\n')}\n\n${remedy!.trimEnd()}\n`;
+  });
   return `${[table, ...remedies].join('\n\n')}\n`;
 }

@@ -54,7 +54,12 @@ interface Write {
   contentType?: string;
 }
 
-async function tryWrite({ cluster, signal }: Subject, name: string, resource: string, write: Write): Promise<Check> {
+async function tryWrite(
+  { cluster, agentNamespace, signal }: Subject,
+  name: string,
+  resource: string,
+  write: Write,
+): Promise<Check> {
   const operation = { verb: write.method === 'POST' ? 'create' : 'patch', resource, namespace: undefined };
   const query = { dryRun: 'All', fieldManager: 'mirrord-node' };
   const { statusCode, headers, body } = await request(
@@ -65,11 +70,19 @@ async function tryWrite({ cluster, signal }: Subject, name: string, resource: st
   if (statusCode === 409) return ok(name, 'an agent for this target is there and would be joined');
   if (statusCode >= 300) {
     const isRight = / cannot \w+ resource /.test(body.message);
-    return failed(name, `the server refuses it: ${body.message}`, isRight ? undefined : adviseOnRefusal(body.message));
+    return failed(
+      name,
+      `the server refuses it: ${body.message}`,
+      isRight ? undefined : adviseOnRefusal(body.message, agentNamespace),
+    );
   }
   const words = warningsOf(headers);
   if (words.length > 0)
-    return warning(name, `the server would take it and warns: ${words.join('; ')}`, adviseOnRefusal(words.join()));
+    return warning(
+      name,
+      `the server would take it and warns: ${words.join('; ')}`,
+      adviseOnRefusal(words.join(), agentNamespace),
+    );
   return ok(name, 'the server would take it (dry run)');
 }
 

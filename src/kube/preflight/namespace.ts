@@ -1,25 +1,22 @@
-import { adviseOnRefusal } from '../privilege-ladder';
+import { adviseOnRefusal, ENFORCE_LABEL } from '../privilege-ladder';
+import { quantity } from '../quantity';
 import { request } from '../request';
 import { type Check, failed, ok, type Subject } from './check';
 
-const ENFORCE = 'pod-security.kubernetes.io/enforce';
-
 /** Pod Security as the namespace's labels say it; the cluster's own default shows only in the dry run of a pod. */
 export async function checkPodSecurity(subject: Subject): Promise<Check[]> {
-  const { cluster, config, agentNamespace, signal } = subject;
-  const ephemeral = config.agent.ephemeral && config.target.kind !== 'targetless';
-  const namespace = ephemeral ? subject.namespace : agentNamespace;
+  const { cluster, agentNamespace: namespace, signal } = subject;
   const { body } = await request(cluster, {
     path: `/api/v1/namespaces/${namespace}`,
     operation: { verb: 'get', resource: 'namespaces', namespace: undefined },
     signal,
   });
-  const level = body.metadata.labels?.[ENFORCE] ?? 'privileged';
+  const level = body.metadata.labels?.[ENFORCE_LABEL] ?? 'privileged';
   const needed = levelNeeded(subject);
   const detail = `namespace "${namespace}" enforces "${level}"; the agent as configured needs "${needed}"`;
   const LEVELS = ['restricted', 'baseline', 'privileged'];
   if (LEVELS.indexOf(level) >= LEVELS.indexOf(needed)) return [ok('pod-security', detail)];
-  return [failed('pod-security', detail, adviseOnRefusal('PodSecurity'))];
+  return [failed('pod-security', detail, adviseOnRefusal('PodSecurity', namespace))];
 }
 
 function levelNeeded({ config }: Subject): 'privileged' | 'baseline' {
@@ -62,32 +59,7 @@ export async function checkQuota({ cluster, config, agentNamespace, signal }: Su
           `"${metadata.name}" allows ${key}=${hard}, ${status.used?.[key] ?? 0} used, ${asked[key]} more needed`,
       ),
   );
-  if (short.length > 0) return [failed('quota', short.join('; '), adviseOnRefusal('exceeded quota'))];
-  const nearly = body.items.length === 1 ? 'one quota' : `${body.items.length} quotas`;
-  return [ok('quota', `namespace "${agentNamespace}" has ${nearly}, with room for the agent`)];
-}
-
-const UNITS: Record<string, number> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
-/** A Kubernetes quantity (`512Mi`, `100m`) as a number; NaN for what is none, which no comparison finds too large. */
-export function quantity(text: string): number {
-  const [, digits, unit = ''] = /^([+-]?[\d.]+(?:[eE][+-]?\d+)?)([a-zA-Z]*)$/.exec(text) ?? [];
-  return digits === undefined ? Number.NaN : Number(digits) * (UNITS[unit] ?? Number.NaN);
+  if (short.length > 0) return [failed('quota', short.join('; '), adviseOnRefusal('exceeded quota', agentNamespace))];
+  const number = body.items.length === 1 ? 'one quota' : `${body.items.length} quotas`;
+  return [ok('quota', `namespace "${agentNamespace}" has ${number}, with room for the agent`)];
 }

@@ -18,7 +18,8 @@ import { checkRights } from './rights';
  */
 export async function runPreflight(cluster: Cluster, config: ResolvedConfig, signal?: AbortSignal): Promise<Check[]> {
   const namespace = config.namespace ?? cluster.namespace;
-  const agentNamespace = config.agent.namespace ?? namespace;
+  const inside = config.agent.ephemeral && config.target.kind !== 'targetless';
+  const agentNamespace = inside ? namespace : (config.agent.namespace ?? namespace);
   const version = await checkVersion(cluster, signal);
   const subject: Subject = { cluster, config, namespace, agentNamespace, signal };
   const [rights, target] = await Promise.all([

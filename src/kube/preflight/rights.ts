@@ -2,30 +2,45 @@ import { request } from '../request';
 import { PERMISSIONS, type Permission, roleYaml, subjectOf } from '../role';
 import { type Check, ok, type Subject } from './check';
 
-/** Asks for every verb by itself whether it is granted, and prints the Role with what is not. */
+/** Asks for every verb by itself whether it is granted, and prints one Role for each namespace with all that is not. */
 export async function checkRights(subject: Subject): Promise<Check[]> {
   const needed = PERMISSIONS.filter((permission) => applies(permission, subject));
   const answers = await Promise.all(needed.map((permission) => review(subject, permission)));
   const refused = answers.filter(({ missing }) => missing.length > 0);
   const user = refused.length > 0 ? await whoAmI(subject) : undefined;
+  const roleFor = (namespace: string) => {
+    const there = refused.filter((answer) => answer.namespace === namespace);
+    return roleYaml(
+      namespace,
+      user,
+      there.map(({ permission, missing }) => ({ ...permission, verbs: missing })),
+    );
+  };
   return answers.map(({ permission, missing, namespace }) => {
-    const { resources, verbs, without } = permission;
-    const name = `right:${resources[0]}`;
+    const { resources, verbs, without, apart } = permission;
+    const name = `right:${resources[0]}${apart ? ':target' : ''}`;
     if (missing.length === 0) return ok(name, `${verbs.join(', ')} ${resources[0]} in namespace "${namespace}"`);
     const required = without === 'required' || isAsked(permission);
     return {
       name,
       status: required ? 'failed' : 'warning',
       detail: `you may not ${missing.join(', ')} ${resources[0]} in namespace "${namespace}"${required ? '' : `; without it there are no ${without}`}`,
-      remedy: `Whoever administers the cluster grants it with:\n${roleYaml(namespace, user, [{ ...permission, verbs: missing }])}`,
+      remedy: `Whoever administers the cluster grants it with:\n${roleFor(namespace)}`,
     };
   });
 }
 
-function applies({ targets, mode }: Permission, { config }: Subject): boolean {
+function applies({ targets, mode, side, apart }: Permission, { config, namespace, agentNamespace }: Subject): boolean {
   const { target, agent } = config;
+  if (apart && namespace === agentNamespace && !needsJobs(targets, agent.ephemeral)) return false;
+  if (side === 'target' && target.kind === 'targetless') return false;
   if (targets && !(target.kind !== 'targetless' && targets.includes(target.kind))) return false;
   return mode === undefined || mode === (agent.ephemeral && target.kind !== 'targetless' ? 'ephemeral' : 'job');
+}
+
+/** Inside the target's pod no right on Jobs is needed, except to find the target itself. */
+function needsJobs(targets: Permission['targets'], ephemeral: boolean): boolean {
+  return targets !== undefined && ephemeral;
 }
 
 /** What applies to one kind of target or one way to start was chosen by the user, so it is needed. */

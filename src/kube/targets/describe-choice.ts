@@ -30,6 +30,7 @@ export function describeChoice(pod: Pod, target: NamedTarget, namespace: string,
       nodeName: pod.spec.nodeName ?? '',
       hostNetwork: pod.spec.hostNetwork === true,
       reason,
+      ports: portsOf(pod),
       volumeMounts: mountsOf(pod, container),
     },
   };
@@ -53,4 +54,10 @@ function mountsOf(pod: Pod, container: string): ChosenTarget['volumeMounts'] {
     path: mountPath,
     subPath: Boolean(subPath || subPathExpr),
   }));
+}
+
+function portsOf({ spec }: Pod): number[] {
+  // Sidecars are among the init containers.
+  const ports = [...spec.containers, ...(spec.initContainers ?? [])].flatMap((container) => container.ports ?? []);
+  return ports.filter(({ protocol = 'TCP' }) => protocol === 'TCP').map(({ containerPort }) => containerPort);
 }

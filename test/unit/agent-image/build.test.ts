@@ -8,6 +8,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeArchive } from '../../../scripts/oci-archive.mjs';
 import { readTar, writeTar } from '../../../scripts/tar.mjs';
+import { cleanupScript, hookScript, restoreText } from '../../../src/agent/incoming/rules/iptables-text';
 import { whyNot } from '../agent/pod-node';
 
 const root = new URL('../../..', import.meta.url).pathname;
@@ -74,6 +75,27 @@ describe.skipIf(process.platform !== 'linux')('npm run build:agent-image', () =>
       expect(inside('node', '--version').trim()).toBe(process.version);
       expect(inside('nsenter', '--version')).toMatch(/util-linux/);
       if (existsSync('/usr/sbin/nft')) expect(inside('nft', '--version')).toMatch(/nftables/);
+      if (existsSync('/usr/sbin/iptables')) {
+        // As the agent does it where nft is of no use: in a network namespace, by a shell, both families.
+        const exempt = { address: '127.6.6.6', group: 30_517 };
+        const redirects = [{ port: 80, listener: 4000, address: '10.0.0.7', family: 4 as const }];
+        const script = [
+          `printf '%s' "$TEXT" | cat | iptables-restore -w --noflush`,
+          `printf '%s' "$TEXT6" | ip6tables-restore -w --noflush`,
+          hookScript('image', 'iptables'),
+          'iptables -w -t nat -S',
+          `{ ${cleanupScript('image')}; } || true`,
+          'iptables -w -t nat -S',
+        ].join('\n');
+        const texts = { TEXT: restoreText('image', 4, redirects, exempt), TEXT6: restoreText('image', 6, [], exempt) };
+        const listed = execFileSync('unshare', ['--net', 'chroot', unpacked, 'sh', '-ec', script], {
+          env: { ...env, ...texts },
+          encoding: 'utf8',
+        });
+        expect(listed.match(/-A PREROUTING -j MIRRORD_IN_image/g)).toHaveLength(1);
+        expect(listed).toMatch(/-d 10\.0\.0\.7\S* -p tcp .*--dport 80 .*-j REDIRECT --to-ports 4000/);
+        expect(listed.trimEnd().split('\n').at(-1)).toMatch(/^-P /);
+      }
 
       const agent = spawn('chroot', [unpacked, ...config.Entrypoint, '--port', '0', 'targetless'], {
         env: { ...env, MIRRORD_AGENT_TOKEN: randomBytes(32).toString('hex') },
@@ -93,7 +115,7 @@ describe.skipIf(process.platform !== 'linux')('npm run build:agent-image', () =>
         agent.kill('SIGKILL');
       }
     },
-    60_000,
+    180_000,
   );
 });
 

@@ -15,6 +15,7 @@ const TARGET: ChosenTarget = {
   containerId: 'cri-o://0123abcd',
   nodeName: 'node1',
   reason: 'as named',
+  ports: [],
   volumeMounts: [],
 };
 
@@ -99,13 +100,13 @@ describe('what is offered when a pod is refused', () => {
     ['exceeded quota: compute, requested: pods=1, used: pods=10, limited: pods=10', /counts in no quota/, /targetless/],
     [
       'violates PodSecurity "baseline:latest": host namespaces (hostPID=true), non-default capabilities',
-      /enforce=privileged[\s\S]*disabled_capabilities[\s\S]*targetless/,
+      /label --overwrite namespace shop pod-security.kubernetes.io\/enforce=privileged[\s\S]*disabled_capabilities[\s\S]*targetless/,
       /counts in no quota/,
     ],
     ['unable to validate against any security context constraint: hostPID is not allowed', /targetless/, /quota/],
     ['admission rule "no-tuesdays" says no', /agent\.namespace/, /targetless/],
   ])('%s', (words, offers, leavesOut) => {
-    expect(adviseOnRefusal(words)).toMatch(offers);
-    expect(adviseOnRefusal(words)).not.toMatch(leavesOut);
+    expect(adviseOnRefusal(words, 'shop')).toMatch(offers);
+    expect(adviseOnRefusal(words, 'shop')).not.toMatch(leavesOut);
   });
 });

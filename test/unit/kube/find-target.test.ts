@@ -105,9 +105,10 @@ describe('of a pod', () => {
     spec: {
       nodeName: 'n',
       containers: [
-        { name: 'istio-proxy' },
+        { name: 'istio-proxy', ports: [{ containerPort: 15_001 }] },
         {
           name: 'app',
+          ports: [{ containerPort: 8080 }, { containerPort: 53, protocol: 'UDP' }],
           volumeMounts: [
             { name: 'v', mountPath: '/etc/app' },
             { name: 'v', mountPath: '/etc/one.json', subPath: 'one.json' },
@@ -131,6 +132,7 @@ describe('of a pod', () => {
       container: 'app',
       containerId: 'containerd://0123abcd',
       podIP: '10.0.0.7',
+      ports: [15_001, 8080],
       volumeMounts: [
         { path: '/etc/app', subPath: false },
         { path: '/etc/one.json', subPath: true },

@@ -84,6 +84,22 @@ describe('a link that is lost', () => {
     expect(state.dials).toBeLessThan(13);
   });
 
+  it('listens to no transport that has ended, however often it is given that one', async () => {
+    const { options, transports, clock, states } = await world(60_000);
+    const { dial } = options;
+    const link = await connectTunnel({ ...options, dial: async () => transports[0] ?? dial() });
+    transports[0]!.destroy();
+    await turns();
+    const listeners = transports[0]!.listenerCount('error');
+    for (let n = 0; n < 60; n += 1) {
+      clock.advance(500);
+      await turns(3);
+    }
+    expect(transports[0]!.listenerCount('error')).toBe(listeners);
+    expect(states).toEqual(['up', 'lost']);
+    await link.close();
+  });
+
   it('is found lost when the agent falls silent, and resumed', async () => {
     const { options, transports, clock, states, connections, attached } = await world();
     await connectTunnel(options);

@@ -1,0 +1,3 @@
+export function readElf(
+  bytes: Buffer,
+): { interpreter: string | undefined; needed: string[]; paths: string[] } | undefined;
