@@ -10,6 +10,13 @@ import { createRandom } from './chaos/random.mjs';
 import { storm } from './chaos/storm.mjs';
 import { openWorld } from './chaos/world.mjs';
 
+// A scenario of its own, with its own options: `--scenario incoming`.
+const scenario = process.argv.indexOf('--scenario');
+if (scenario > 0) {
+  const [, name] = process.argv.splice(scenario, 2);
+  await import(`./chaos-${name}.mjs`);
+}
+
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },

@@ -24,13 +24,13 @@ export async function listenForPort(
     for (const server of servers) server.close();
   };
   try {
-    for (const { address, family } of podAddresses()) {
+    for (const [index, { address, family }] of podAddresses().entries()) {
       const known = address === 'loopback' ? (family === 4 ? '127.0.0.1' : '::1') : address;
       const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) =>
         onConnection(socket, { address: known, port, family }),
       );
       servers.push(server);
-      redirects.push({ port, address, family, listener: await listen(server, family) });
+      redirects.push({ port, address, family, listener: await listenNear(usualPort(port, index), server, family) });
     }
   } catch (error) {
     close();
@@ -39,11 +39,31 @@ export async function listenForPort(
   return { redirects, close };
 }
 
+/** Above what systems give to outgoing connections, and where servers hardly ever are. */
+const FIRST_USUAL = 61_000;
+const USUAL = 65_536 - FIRST_USUAL;
+
+/**
+ * The same for every agent. After one was killed the kernel goes on remembering its connections, and sends a caller who comes
+ * again from the port of such a one to where that was redirected, as soon as there are rules again.
+ */
+const usualPort = (port: number, index: number): number => FIRST_USUAL + ((port * 8 + index) % USUAL);
+
+/** On that port, or, when somebody has it, on any. */
+async function listenNear(port: number, server: Server, family: 4 | 6): Promise<number> {
+  try {
+    return await listen(port, server, family);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    return listen(0, server, family);
+  }
+}
+
 /** A redirect goes to whatever address the packet's device has, so the listener takes all of them. */
-function listen(server: Server, family: 4 | 6): Promise<number> {
+function listen(port: number, server: Server, family: 4 | 6): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port: 0, host: family === 4 ? '0.0.0.0' : '::', ipv6Only: family === 6, backlog: BACKLOG }, () => {
+    server.listen({ port, host: family === 4 ? '0.0.0.0' : '::', ipv6Only: family === 6, backlog: BACKLOG }, () => {
       // A full table of descriptors fails an accept, and must not end the agent.
       server.off('error', reject).on('error', () => {});
       resolve((server.address() as { port: number }).port);

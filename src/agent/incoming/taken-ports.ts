@@ -7,7 +7,7 @@ import type { Exemption, RuleHolder } from './rules/rules';
 import { startRules } from './rules/start-rules';
 
 /** Handshakes that were redirected just before the rule went are still accepted. */
-const LISTENER_LINGER_MS = 1_000;
+const LINGER_MS = 1_000;
 
 export interface TakenPortsOptions {
   exemption: Exemption;
@@ -20,9 +20,15 @@ export interface TakenPortsOptions {
 /** Ports whose new connections come to this agent: listeners, and the rules that lead to them. */
 export class TakenPorts {
   readonly #options: TakenPortsOptions;
-  readonly #ports = new Map<number, PortListeners>();
+  readonly #taken = new Set<number>();
+  /**
+   * As long as the rules' holder, also for ports that were left: what was redirected is still to be accepted, and the kernel may
+   * send a caller here who comes again from the port of a connection that it takes for alive.
+   */
+  readonly #listeners = new Map<number, PortListeners>();
   /** Redirected connections that stand: the rules' holder has to stay for them. */
   readonly #live = new Set<Socket>();
+  #lastLeftAt = 0;
   #holder: RuleHolder | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -38,16 +44,14 @@ export class TakenPorts {
   /** Resolves when new connections are redirected. Rejects when they cannot be. */
   take(port: number): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#ports.has(port)) return;
-      const listeners = await listenForPort(port, (socket, podAddress) => this.#accept(socket, podAddress));
-      this.#ports.set(port, listeners);
+      if (this.#taken.has(port)) return;
       try {
+        await this.#listen(port);
+        this.#taken.add(port);
         this.#holder ??= await this.#startHolder();
         await this.#apply();
       } catch (error) {
-        this.#ports.delete(port);
-        listeners.close();
-        this.#endLater();
+        this.#forget([port]);
         throw error;
       }
     });
@@ -59,44 +63,44 @@ export class TakenPorts {
   }
 
   leaveAll(): Promise<void> {
-    return this.#inTurn(() => this.#leave([...this.#ports.keys()]));
+    return this.#inTurn(() => this.#leave([...this.#taken]));
   }
 
   async #leave(ports: number[]): Promise<void> {
-    this.#closeListeners(ports);
+    this.#forget(ports);
     try {
       await this.#apply();
     } catch (error) {
       this.#options.log.warn(`the traffic rules are taken away: ${(error as Error).message}`);
-      this.#dropHolder();
-      if (this.#ports.size > 0) this.#lose((error as Error).message);
+      this.#end();
+      if (this.#taken.size > 0) this.#lose((error as Error).message);
     }
-    this.#endLater();
+  }
+
+  async #listen(port: number): Promise<void> {
+    if (this.#listeners.has(port)) return;
+    const listeners = await listenForPort(port, (socket, podAddress) => this.#accept(socket, podAddress));
+    this.#listeners.set(port, listeners);
   }
 
   async #apply(): Promise<void> {
-    await this.#holder?.replace([...this.#ports.values()].flatMap(({ redirects }) => redirects));
+    await this.#holder?.replace([...this.#taken].flatMap((port) => this.#listeners.get(port)?.redirects ?? []));
   }
 
   async #startHolder(): Promise<RuleHolder> {
     const { exemption, log } = this.#options;
-    return startRules(exemption, log, (reason) => {
-      this.#lose(reason);
-      this.#endLater();
-    });
+    return startRules(exemption, log, (reason) => this.#lose(reason));
   }
 
   #lose(reason: string): void {
-    this.#closeListeners(this.#ports.keys());
+    this.#forget([...this.#taken]);
     this.#options.onLost(reason);
   }
 
-  #closeListeners(ports: Iterable<number>): void {
-    for (const port of ports) {
-      const listeners = this.#ports.get(port);
-      this.#ports.delete(port);
-      if (listeners) setTimeout(listeners.close, LISTENER_LINGER_MS);
-    }
+  #forget(ports: number[]): void {
+    for (const port of ports) this.#taken.delete(port);
+    this.#lastLeftAt = performance.now();
+    setTimeout(() => this.#endIfDrained(), LINGER_MS);
   }
 
   #accept(socket: Socket, podAddress: SocketAddress): void {
@@ -110,20 +114,19 @@ export class TakenPorts {
     this.#options.onConnection({ socket, podAddress, peerAddress });
   }
 
-  #endLater(): void {
-    setTimeout(() => this.#endIfDrained(), LISTENER_LINGER_MS);
-  }
-
   #endIfDrained(): void {
+    if (this.#taken.size > 0 || this.#live.size > 0) return;
     void this.#inTurn(async () => {
-      if (this.#ports.size === 0 && this.#live.size === 0) this.#dropHolder();
+      const lingers = performance.now() - this.#lastLeftAt < LINGER_MS - 1;
+      if (this.#taken.size === 0 && this.#live.size === 0 && !lingers) this.#end();
     });
   }
 
-  #dropHolder(): void {
-    const holder = this.#holder;
+  #end(): void {
+    this.#holder?.close();
     this.#holder = undefined;
-    holder?.close();
+    for (const listeners of this.#listeners.values()) listeners.close();
+    this.#listeners.clear();
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {

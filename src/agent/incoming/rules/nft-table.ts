@@ -23,7 +23,11 @@ export class NftTable {
   /** @param onLost The process ended by itself, and the table with it. Called also of one that never did anything. */
   constructor(name: string, onLost: (reason: string) => void) {
     this.#name = name;
-    this.#nft = spawn('nft', ['-i'], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#nft = spawn('nft', ['-i'], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // For whoever looks at the node's processes.
+      argv0: `nft for ${name}`,
+    });
     this.#nft.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.#listing += text;
       this.#changed();

@@ -1,9 +1,9 @@
 /** Runs in a peer: one request; gives status and body, or the code of what happened instead. */
 export const ask = ({ args, require }: any): Promise<string> =>
   new Promise((resolve) => {
-    const { host, port, path = '/', headers = {}, method = 'GET', body } = args;
+    const { host, port, path = '/', headers = {}, method = 'GET', body, localPort } = args;
     const request = require('node:http').request(
-      { host, port, path, headers, method, agent: false },
+      { host, port, path, headers, method, localPort, agent: false },
       (response: any) => {
         let text = '';
         response.on('data', (chunk: Buffer) => (text += chunk));
@@ -12,6 +12,9 @@ export const ask = ({ args, require }: any): Promise<string> =>
       },
     );
     request.on('error', (error: any) => resolve(error.code));
-    request.setTimeout(8_000, () => resolve('timeout'));
+    request.setTimeout(8_000, () => {
+      resolve('timeout');
+      request.destroy();
+    });
     request.end(body);
   });

@@ -15,8 +15,9 @@ const childrenOf = (pid: number): number[] =>
 function processesOf(agent: Agent) {
   const supervisor = agent.pid();
   const worker = childrenOf(supervisor)[0]!;
-  const [rules, keeper] = childrenOf(worker).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nft\n');
-  return { supervisor, worker, rules: rules!, keeper: keeper! };
+  const named = (name: RegExp) =>
+    childrenOf(worker).find((pid) => name.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8')))!;
+  return { supervisor, worker, rules: named(/^nft for mirrord_[^_]+\0/), keeper: named(/^nft for mirrord_.*_keep\0/) };
 }
 
 /** Callers that never stop, each on a fresh connection, whatever became of those before. Keeps what each was told. */
@@ -122,6 +123,37 @@ describe.skipIf(reason)('whatever is killed under load', () => {
     void client.link.close();
     await until('the rules to be gone', () => !world!.rules().includes('mirrord'));
   });
+
+  it('a caller who comes again from the port it had before is served, by the next agent and by the pod', async () => {
+    world = await startIncomingWorld();
+    await world.pod.run(({ require }: any) => {
+      const server = require('node:http').createServer((_request: any, response: any) => response.end('pod'));
+      return new Promise<void>((resolve) => server.listen(8080, () => resolve()));
+    });
+    const server = await httpServer((_request, response) => response.end('developer'));
+    // The kernel remembers the connection as a redirected one, as it did not see the end of it.
+    const from = { host: POD_IP, port: 8080, localPort: 40_123 };
+    const first = await world.connect();
+    await first.subscribe({ port: 8080 });
+    first.onTaken = () => {};
+    const cut = world.caller.run(ask, from);
+    await until('the request to wait', () => first.seen.length === 1);
+    const { supervisor, worker, rules, keeper } = processesOf(world.agent);
+    for (const pid of [rules, keeper, supervisor, worker]) process.kill(pid, 'SIGKILL');
+    expect(await cut).toMatch(/^(ECONNRESET|timeout)$/);
+    void first.link.close();
+    const next = await world.another();
+    const second = await next.connect();
+    deliverTo(second, server);
+    const other = await second.subscribe({ port: 8081 });
+    const subscription = await second.subscribe({ port: 8080 });
+    expect(await world.caller.run(ask, from)).toBe('200 developer');
+    await second.unsubscribe(subscription);
+    expect(await world.caller.run(ask, from)).toBe('200 pod');
+    await second.unsubscribe(other);
+    await second.link.close();
+    next.agent.process.kill('SIGKILL');
+  }, 30_000);
 
   it('the end of the agent and of a session takes the rules away', async () => {
     world = await startIncomingWorld();
