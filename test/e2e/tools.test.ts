@@ -131,7 +131,7 @@ const launches: Record<string, Launch> = {
   'yarn 1': { args: () => [small.file('yarn/bin/yarn.js'), 'run', 'app'] },
   'yarn 4': {
     args: () => [join(place.cwd, '.yarn/releases/yarn-4.0.0.cjs'), 'run', 'app'],
-    setUp: (tool) => tool([berry(), 'install']).closed,
+    setUp: (tool) => tool([berry(), 'install', '--no-immutable']).closed,
   },
   'pnpm run': { args: () => [linked(small.file('pnpm/bin/pnpm.cjs'), 'pnpm'), 'run', 'app'] },
   'pnpm exec': { args: () => [small.file('pnpm/bin/pnpm.cjs'), 'exec', 'node', 'app.cjs'] },
