@@ -1,5 +1,5 @@
 import type { ConfigOverrides, ResolvedConfig } from '../config/types';
-import { isMirrordError } from '../errors';
+import { isMirrordError, MirrordError } from '../errors';
 import type { AgentHandoff, DialHandoff, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { Dial, Transport } from '../tunnel/transport';
@@ -7,8 +7,9 @@ import { connectTunnel } from '../tunnel/tunnel';
 import type { Boot, BootContext, Booted } from './boot';
 import type { BringUpOptions, RunningAgent } from './bring-up';
 import { clientName } from './client-name';
-import { type Attachment, attachToOwner } from './control-client';
+import { type Attachment, attachToOwner, watchOwner } from './control-client';
 import { LastingLink } from './lasting-link';
+import { type Member, Replicas } from './replicas';
 import { parseSession, type SessionAddress } from './session-token';
 import { untilGone } from './until-gone';
 
@@ -30,27 +31,76 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
     const address = parseSession(session);
     let attachment: Attachment;
     try {
-      attachment = await attachToOwner(address, context.signal);
+      attachment = await attachToOwner(address, { signal: context.signal });
     } catch (error) {
       if (!isOwnerGone(error)) throw error;
       return startAfterOwner(error, context, withoutOwner);
     }
     const { facts } = attachment.answer;
     const first = await connectThrough(attachment, address, withoutOwner);
+    const replicas: OtherAgents = new Replicas({
+      connect: async ({ handoff }, signal) => {
+        const other = await attachToOwner(address, { signal, agent: handoff.token });
+        if (other.answer.handoff.token === handoff.token) {
+          return { handoff, link: await connectThrough(other, address, withoutOwner) };
+        }
+        other.transport.destroy();
+        throw new MirrordError('AGENT_GONE', `the agent of pod ${handoff.target?.pod} is gone`);
+      },
+      onUp: (agent, { pod }) => link.add(agent.link, pod),
+    });
     const link = new LastingLink(first, {
       async renew(signal) {
         const { restart } = attachment.answer;
         try {
-          attachment = await attachToOwner(address, signal);
+          attachment = await attachToOwner(address, { signal });
         } catch (error) {
           if (!isOwnerGone(error) || !restart) throw error;
           return startAlone(restart, signal, context.progress, withoutOwner);
         }
-        return connectThrough(attachment, address, withoutOwner);
+        // The session may be at a pod now whose agent this process has a link to.
+        const known = replicas.take([attachment.answer.handoff.token]);
+        if (!known) return connectThrough(attachment, address, withoutOwner);
+        attachment.transport.destroy();
+        return known.link;
       },
     });
-    return { link, ready: { ...facts, podEnv: {}, session }, async close() {} };
+    const stop = new AbortController();
+    const followed = follow(address, link, replicas, () => attachment, stop.signal);
+    if (attachment.answer.others?.length) await followed;
+    return {
+      link,
+      ready: { ...facts, podEnv: {}, session },
+      async close() {
+        stop.abort();
+        replicas.close();
+      },
+    };
   };
+}
+
+type OtherAgents = Replicas<Member & { handoff: AgentHandoff }, { handoff: AgentHandoff; link: AgentLink }>;
+
+/**
+ * Goes where the owner goes: to the agent the session is at, and to those of the other pods. Resolves when there is a link to
+ * each of the latter, or it has failed once; never rejects. Without the owner things stay as they are.
+ */
+function follow(
+  address: SessionAddress,
+  link: LastingLink,
+  replicas: OtherAgents,
+  current: () => Attachment,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const look = ({ handoff, others = [] }: Attachment['answer']) => {
+      replicas.want(others.map((other) => ({ key: other.token, pod: other.target?.pod ?? other.pod, handoff: other })));
+      if (handoff.token !== current().answer.handoff.token) link.moveOn();
+      link.hurry();
+      void replicas.tried().then(resolve);
+    };
+    watchOwner(address, look, signal).catch(() => resolve());
+  });
 }
 
 function connectThrough(
@@ -107,7 +157,7 @@ function redial(address: SessionAddress, handoff: AgentHandoff, { dialHandoff }:
   return async (signal) => {
     if (direct) return direct(signal);
     try {
-      const { answer, transport } = await attachToOwner(address, signal);
+      const { answer, transport } = await attachToOwner(address, { signal, agent: handoff.token });
       if (answer.handoff.token === handoff.token) return transport;
       // The owner has another agent by now, which knows nothing of this session; the old one may still be there.
       transport.destroy();

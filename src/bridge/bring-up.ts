@@ -1,7 +1,7 @@
 import type { ResolvedConfig } from '../config/types';
 import { isMirrordError } from '../errors';
 import { retryWhileStarting, startAgent } from '../kube/start-agent';
-import type { AgentHandle, Progress } from '../kube/types';
+import type { AgentHandle, GuardedJob, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import { connectTunnel } from '../tunnel/tunnel';
 import { clientName } from './client-name';
@@ -18,6 +18,8 @@ export interface BringUpOptions {
   signal: AbortSignal;
   /** Deletes the Job should this process be killed before the session is up. Default: one for this start alone. */
   reaper?: Reaper;
+  /** Instead of `startAgent`: for a pod that was chosen already. */
+  start?: (guard: (job: GuardedJob) => void) => Promise<AgentHandle>;
 }
 
 /** What becomes of a start that joined an agent which was just ending by itself. */
@@ -32,11 +34,12 @@ const ROUNDS = 3;
  */
 export async function bringUpAgent(config: ResolvedConfig, options: BringUpOptions): Promise<RunningAgent> {
   const { progress, signal, reaper = new Reaper() } = options;
+  const { start = (guard) => startAgent(config, progress, signal, guard) } = options;
   // While the first answer of the cluster is on its way there is time for it.
   const preparing = setImmediate(() => reaper.prepare());
   try {
     for (let round = 1; ; round++) {
-      const handle = await startAgent(config, progress, signal, (job) => reaper.guard(job));
+      const handle = await start((job) => reaper.guard(job));
       try {
         return { handle, link: await connect(handle, options) };
       } catch (error) {

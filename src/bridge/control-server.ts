@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MirrordError } from '../errors';
+import type { AgentHandle } from '../kube/types';
 import { MAX_GREETING_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
 import { passOnWithFarewell } from './farewell';
@@ -25,6 +26,8 @@ export interface ControlServer {
   readonly session: string;
   /** What is left of it when this process is killed; undefined where nothing is. */
   readonly folder: string | undefined;
+  /** The agents have changed: tells those who watch them. */
+  changed(): void;
   /**
    * Lets nobody in any more and removes the socket. Resolves when those who had attached have gone, or at the limit: the
    * goodbye of a child that has just ended may still be on its way through.
@@ -36,10 +39,15 @@ export interface ControlServer {
  * The socket through which child processes join the session: they say the secret, get what they need to know, and from then
  * on the connection is a transport to the agent, piped on undecoded.
  */
-export async function startControlServer(answer: () => ControlAnswer, spare: SpareTransport): Promise<ControlServer> {
+export async function startControlServer(
+  answer: () => ControlAnswer,
+  spare: SpareTransport,
+  find: (token: string) => Pick<AgentHandle, 'handoff' | 'dial'> | undefined = () => undefined,
+): Promise<ControlServer> {
   const secret = randomBytes(32).toString('hex');
   const place = choosePlace();
   const sockets = new Set<Socket>();
+  const watchers = new Set<Socket>();
   const presence = new Presence();
   const turns = new Turns(GREETED_AT_ONCE, MAX_WAITING);
 
@@ -48,11 +56,21 @@ export async function startControlServer(answer: () => ControlAnswer, spare: Spa
     if (socket.destroyed) return;
     const line = await readLine<ControlGreeting>(socket, MAX_GREETING_LINE, GREETING_LIMIT);
     if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
-    writeLine(socket, answer());
-    const transport = await spare.take();
+    if (line.watch) return watch(socket);
+    const asked = typeof line.agent === 'string' ? find(line.agent) : undefined;
+    writeLine(socket, asked ? { ...answer(), handoff: asked.handoff } : answer());
+    const transport = await (asked ? asked.dial() : spare.take());
     const { pid, name } = line;
     passOnWithFarewell(socket, transport, { pid: Number(pid), isBack: presence.enter(`${pid} ${name}`, socket) });
     passOn(transport, socket);
+  }
+
+  function watch(socket: Socket): void {
+    watchers.add(socket);
+    socket.once('close', () => watchers.delete(socket));
+    socket.once('end', () => socket.end());
+    socket.resume();
+    writeLine(socket, answer());
   }
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -78,8 +96,16 @@ export async function startControlServer(answer: () => ControlAnswer, spare: Spa
   return {
     session: formatSession({ path: place.path, secret }),
     folder: place.folder,
+    changed() {
+      for (const socket of watchers) {
+        // Who does not read has no use for it, and is told no more.
+        if (socket.writableNeedDrain) socket.destroy();
+        else writeLine(socket, answer());
+      }
+    },
     async close(limitMs) {
       const gone = new Promise((resolve) => server.close(resolve));
+      for (const socket of watchers) socket.destroy();
       place.remove();
       process.off('exit', place.remove);
       let timer: NodeJS.Timeout | undefined;

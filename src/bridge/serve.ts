@@ -77,7 +77,6 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
       });
       const link = booted.link;
       incoming.use(link);
-      link.onRenewed?.(() => incoming.resubscribe());
       relay = await startRelay({
         link: () => link,
         report: (id, outcome) => post({ type: 'connected', id, outcome }),

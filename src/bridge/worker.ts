@@ -12,9 +12,9 @@ const withoutOwner: WithoutOwner = {
 /** Entry of the worker's bundle. What only an owner needs is loaded by owners only: an attached process has to be quick. */
 serveBridge((start) => (start.role === 'owner' ? lazyOwner(start) : attachedBoot(start.session, withoutOwner)));
 
-function lazyOwner({ overrides, expectsChildren }: Extract<StartInput, { role: 'owner' }>): Boot {
+function lazyOwner({ overrides, ...options }: Extract<StartInput, { role: 'owner' }>): Boot {
   return async (context) => {
     const { ownerBoot } = await import('./boot-owner');
-    return ownerBoot(overrides, expectsChildren)(context);
+    return ownerBoot(overrides, options)(context);
   };
 }

@@ -10,7 +10,7 @@ import { type AgentHello, type ClientHello, decodeClientHello, encodeHello, ownH
 import { GRACE, HELLO_LIMIT, MAX_GREETING, MAX_SESSIONS, MAX_STREAMS } from './limits';
 import { SessionError } from './session-error';
 import type { Clock } from './timer';
-import { settleFeatures, settleVersion } from './version';
+import { describeVersions, settleFeatures, settleVersion } from './version';
 
 export interface AcceptorOptions extends Clock {
   /** Compares in constant time. */
@@ -19,6 +19,8 @@ export interface AcceptorOptions extends Clock {
   hello: () => { agentVersion: string };
   /** A new session; set its handlers here, before anything is read. */
   onSession: (connection: Connection, hello: ClientHello) => void;
+  /** A client with the right token speaks no version that is spoken here. */
+  onRefused?: (hello: ClientHello, text: string) => void;
   /** A session is over for good; `remaining` are still there, live or parked. */
   onSessionEnd?: (remaining: number) => void;
   /** How long a session whose transport is lost can be resumed, in milliseconds. */
@@ -93,8 +95,11 @@ export class SessionAcceptor {
 
   /** HELLO goes first, so that the client can name both versions. */
   #refuseVersion(duplex: Duplex, hello: ClientHello): void {
-    writeBuffers(duplex, encodeHello(this.#agentHello('', 0, hello)));
-    this.#refuse(duplex, GoawayCode.VERSION, `protocol ${hello.protocol} is not spoken here`);
+    const own = this.#agentHello('', 0, hello);
+    const text = `the agent (${own.agentVersion}) speaks protocol ${describeVersions(own)}, the client (${hello.clientVersion}) ${describeVersions(hello)}`;
+    writeBuffers(duplex, encodeHello(own));
+    this.#refuse(duplex, GoawayCode.VERSION, text);
+    this.#options.onRefused?.(hello, text);
   }
 
   #find(duplex: Duplex, hello: ClientHello): AcceptedSession | undefined {
@@ -117,6 +122,7 @@ export class SessionAcceptor {
       now,
       setTimer,
       peerWindow: hello.window,
+      peerFeatures: hello.features,
       budget: this.#budget,
       maxStreams,
     });

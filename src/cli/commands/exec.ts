@@ -37,7 +37,7 @@ export function registerExec(program: Command): void {
 
 async function execute(command: string[], flags: ExecFlags): Promise<number> {
   const progress = createProgress(chooseProgressMode(process.env, process.stderr));
-  const owner = await startOwner(toOverrides(flags), { progress, signal: abortOnSignals() });
+  const owner = await startOwner(toOverrides(flags), { progress, terminal: true, signal: abortOnSignals() });
   try {
     const env: NodeJS.ProcessEnv = { ...process.env, ...asVariables(flags), ...owner.env };
     for (const name of owner.unset) delete env[name];

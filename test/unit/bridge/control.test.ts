@@ -154,12 +154,12 @@ it('processes that attach at once are given a transport each', async () => {
 
 it('says goodbye for a thread that was ended, and not for one that dials again', async () => {
   const address = parseSession((await startServer()).session);
-  const ended = await attachToOwner(address, undefined, 'ended');
+  const ended = await attachToOwner(address, { name: 'ended' });
   await connectTunnel({ dial: async () => ended.transport, token: TOKEN, clientName: 'ended' });
   const attachments: Awaited<ReturnType<typeof attachToOwner>>[] = [];
   const link = await connectTunnel({
     dial: async (signal) => {
-      attachments.push(await attachToOwner(address, signal, 'living'));
+      attachments.push(await attachToOwner(address, { signal, name: 'living' }));
       return attachments.at(-1)!.transport;
     },
     token: TOKEN,
@@ -181,7 +181,7 @@ describe('somebody who is killed in the middle of a frame', () => {
   const half = Buffer.concat([...makeFrame(FrameType.DATA, 0, 1, [Buffer.alloc(5_000)]).buffers]).subarray(0, 3_000);
 
   it('leaves no session behind', async () => {
-    const { transport } = await attachToOwner(parseSession((await startServer()).session), undefined, 'killed');
+    const { transport } = await attachToOwner(parseSession((await startServer()).session), { name: 'killed' });
     await connectTunnel({ dial: async () => transport, token: TOKEN, clientName: 'killed' });
     const before = agent.sessions();
     transport.write(half, () => transport.destroy());
@@ -195,7 +195,7 @@ describe('somebody who is killed in the middle of a frame', () => {
       dial: async (signal) => {
         // The first by way of the owner, the next to the agent itself.
         if (attached) return dialSocket({ port: agent.port })(signal);
-        attached = await attachToOwner(address, signal, 'cut');
+        attached = await attachToOwner(address, { signal, name: 'cut' });
         return attached.transport;
       },
       token: TOKEN,
@@ -215,7 +215,7 @@ it('lets a hundred processes attach at once', async () => {
   const { session } = await startServer();
   const links = await Promise.all(
     Array.from({ length: 100 }, async (_, index) => {
-      const { transport } = await attachToOwner(parseSession(session), undefined, `child ${index}`);
+      const { transport } = await attachToOwner(parseSession(session), { name: `child ${index}` });
       return connectTunnel({ dial: async () => transport, token: TOKEN, clientName: `child ${index}` });
     }),
   );
