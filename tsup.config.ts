@@ -20,11 +20,6 @@ const common: Options = {
   external: ['bufferutil', 'utf-8-validate', 'cbor-extract'],
 };
 
-/** CommonJS libraries bundled into an ES module still call `require` for Node's own modules. */
-const requireBanner = {
-  js: "import { createRequire as __mirrordRequire } from 'node:module'; const require = __mirrordRequire(import.meta.url);",
-};
-
 export default defineConfig([
   { ...common, entry: { register: 'src/register.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { preload: 'src/runtime/preload.ts' }, format: 'cjs', minify: true },
@@ -33,6 +28,7 @@ export default defineConfig([
   { ...common, entry: { reaper: 'src/kube/reap.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { agent: 'src/agent/main.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { index: 'src/index.ts' }, format: ['cjs', 'esm'], dts: true },
-  { ...common, entry: { cli: 'src/cli/main.ts' }, format: 'esm', banner: requireBanner },
+  { ...common, entry: { cli: 'src/cli/cli.ts' }, format: 'esm' },
+  { ...common, entry: { 'cli-main': 'src/cli/main.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { 'playground-node': 'src/playground/node.ts' }, format: 'cjs' },
 ]);

@@ -28,5 +28,7 @@ if (reason === undefined) {
 } else if (reason === 'tool') {
   setEnvironmentData(TOOL, true);
   // Itself it stays as it is; the programs it starts find the preload in the environment.
+  // Turborepo keeps all variables from its tasks that are not named in turbo.json: ours, and those of the pod.
+  process.env.TURBO_ENV_MODE ??= 'loose';
   process.env.NODE_OPTIONS = withPreload(process.env.NODE_OPTIONS, bundlePaths(__dirname).register);
 }

@@ -173,7 +173,10 @@ function redial(address: SessionAddress, handoff: AgentHandoff, { dialHandoff }:
   };
 }
 
-function isOwnerGone(error: unknown): boolean {
-  const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? '';
-  return ['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(code);
+const NOBODY_LISTENS = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTDIR']);
+
+/** The system's own error is below those that say what it means. */
+function isOwnerGone(error: unknown, depth = 0): boolean {
+  const { code = '', cause } = (error ?? {}) as NodeJS.ErrnoException;
+  return NOBODY_LISTENS.has(code) || (depth < 4 && isOwnerGone(cause, depth + 1));
 }

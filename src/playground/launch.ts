@@ -159,7 +159,7 @@ function listen(port: number): Promise<Server> {
 
 /** Beside this file once it is built; in `dist` when it runs from the sources. */
 function findBundles(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
+  const here = typeof __dirname === 'string' ? __dirname : dirname(fileURLToPath(import.meta.url));
   const candidates = [here, join(here, '../../dist')];
   const found = candidates.find((folder) => existsSync(join(folder, 'playground-node.cjs')));
   if (found) return found;

@@ -6,11 +6,6 @@ import { formatError, MirrordError } from '../errors';
 import { writeSync } from '../patches/originals';
 import { setActiveSession } from './active-session';
 import type { BundlePaths } from './bundle-paths';
-import { closeOnExit } from './close-on-exit';
-import { environmentChange } from './env-file';
-import { applyChange, NO_CHANGE } from './environment';
-import { createChildAccess, inheritedVariables } from './inherit';
-import { installRuntime } from './runtime';
 
 const STDERR = 2;
 
@@ -43,21 +38,9 @@ function activate(paths: BundlePaths): void {
     env: process.env,
     onEnded: (reason) => say(formatError(reason)),
   });
-  const ready = bridge.startSync();
-  const undos: (() => void)[] = [];
-  try {
-    const change = start.role === 'owner' ? environmentChange(ready, start.cwd) : NO_CHANGE;
-    undos.push(applyChange(change, process.env));
-    const children = createChildAccess(ready.session, paths.register);
-    undos.push(applyChange({ set: inheritedVariables(children.inherit(process.env)), unset: [] }, process.env));
-    installRuntime(bridge, ready, paths.register);
-    closeOnExit(bridge);
-    setActiveSession({ origin: 'preload', ready, env: change.set });
-  } catch (error) {
-    for (const undo of undos.reverse()) undo();
-    bridge.closeSync(1_000);
-    throw error;
-  }
+  // Loaded while the worker's thread starts, and not before: that thread is what takes longest.
+  const { enterPod } = require('./enter-pod') as typeof import('./enter-pod');
+  enterPod(bridge, bridge.startSync(), start, paths.register);
 }
 
 function startInput(env: NodeJS.ProcessEnv): StartInput {

@@ -37,6 +37,12 @@ export async function occupyAgentOf(namespace: string, { metadata, status }: V1P
   await batch.createNamespacedJob({ namespace, body: { metadata: { name }, spec: { template } } });
 }
 
+export async function deleteAgentPod(namespace: string): Promise<void> {
+  for (const { metadata } of await agentPods(namespace)) {
+    await core.deleteNamespacedPod({ name: metadata!.name!, namespace });
+  }
+}
+
 /** Kills a process of the agent from inside its own pod, which sees all processes of the node. */
 export async function killAgent(namespace: string, which: 'supervisor' | 'worker'): Promise<void> {
   const pod = (await agentPods(namespace)).find(({ status }) => status?.phase === 'Running');

@@ -1,9 +1,9 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agentJobs } from '../support/cluster';
-import { preload, root, runForJson } from '../support/spawn-app';
+import { installWithSpace } from '../support/install-with-space';
+import { preload, runForJson } from '../support/spawn-app';
 import { createWorld, fixturePath, type World } from './world';
 
 let world: World;
@@ -28,17 +28,7 @@ it('attaches child processes to the session of their parent, whatever way they w
     'spawn with an environment of its own': { ...expected, variable: 'own' },
     worker: expected,
   });
-});
-
-/** A copy of what is installed, in a folder whose name has a space and a quote. */
-function installWithSpace(): { folder: string; root: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'with "space" '));
-  const installed = join(folder, 'node_modules', 'mirrord');
-  for (const name of ['dist', 'register.cjs', 'package.json']) {
-    cpSync(join(root, name), join(installed, name), { recursive: true });
-  }
-  return { folder, root: installed };
-}
+}, 90_000);
 
 describe('every further way to start a child', () => {
   const place = { folder: '', root: '' };
@@ -78,4 +68,4 @@ it('starts one agent for the whole process tree', async () => {
   expect(seen.children).toBe(3);
   const jobs = await agentJobs(world.namespace);
   expect(jobs.length).toBeLessThanOrEqual(1);
-});
+}, 90_000);

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { agentJobs, core, eventually, runInPod, waitForDeployment } from '../support/cluster';
 import { preload } from '../support/spawn-app';
-import { deleteAgentJob, killAgent, nothingLeft } from './agents';
+import { deleteAgentJob, deleteAgentPod, killAgent, nothingLeft } from './agents';
 import { createPlace, type Place, type Running, startRunning } from './running';
 import { createWorld, fixturePath, type World } from './world';
 
@@ -80,6 +80,7 @@ describe('an app whose agent goes', () => {
     'because its worker is killed': () => killAgent(world.namespace, 'worker'),
     'because its supervisor is killed': () => killAgent(world.namespace, 'supervisor'),
     'because its Job is deleted': () => deleteAgentJob(world.namespace),
+    'because its pod is deleted': () => deleteAgentPod(world.namespace),
     'with the pod of the target': async () => {
       const pod = await waitForDeployment(world.namespace, 'target');
       await core.deleteNamespacedPod({ name: pod.metadata!.name!, namespace: world.namespace });

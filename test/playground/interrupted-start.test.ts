@@ -62,7 +62,11 @@ const starts: [string, string[]][] = [
   ['the preload', ['-r', preload, ...APP]],
 ];
 
-describe.each(starts)('Ctrl-C in a start by %s leaves nothing', (_, args) => {
+const cuts = (['SIGINT', 'SIGKILL'] as const).flatMap((signal) =>
+  starts.map(([name, args]) => [signal, name, args] as const),
+);
+
+describe.each(cuts)('%s in a start by %s leaves nothing', (signal, _, args) => {
   it.each(points)(
     'while %s',
     async (_, point) => {
@@ -73,12 +77,14 @@ describe.each(starts)('Ctrl-C in a start by %s leaves nothing', (_, args) => {
         const isThere = () => slow.held.length > 0 || app.child.exitCode !== null || undefined;
         await until(isThere, 'the start to come this far', 30_000);
         expect(slow.held.length, app.stderr()).toBeGreaterThan(0);
-        app.child.kill('SIGINT');
+        app.child.kill(signal);
         // The cluster may still get to hear of what was under way, after the process has gone or while it cleans up.
         await new Promise((resolve) => setTimeout(resolve, 300));
         slow.hold = undefined;
         for (const { release } of slow.held.splice(0)) release();
         expect((await app.ended).stdout).toBe('');
+        // Else the Job might come only after it was looked for.
+        await until(() => slow.creating === 0 || undefined, 'the server to have answered', 10_000);
       } finally {
         app.child.kill('SIGKILL');
       }

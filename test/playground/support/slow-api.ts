@@ -21,6 +21,8 @@ export class SlowApi {
   url = '';
   hold: HoldPoint | undefined;
   readonly held: Held[] = [];
+  /** Requests that create something and that the server has not answered yet, whether their sender still lives or not. */
+  creating = 0;
   readonly #target: URL;
   readonly #ca: string;
   readonly #token: string;
@@ -67,8 +69,12 @@ export class SlowApi {
     const { method = '', url = '' } = incoming;
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
+    if (method === 'POST') this.creating += 1;
     await this.#pause('request', method, url);
     const outgoing = this.#send(incoming);
+    outgoing.once('close', () => {
+      if (method === 'POST') this.creating -= 1;
+    });
     outgoing.on('response', async (response) => {
       await this.#pause('answer', method, url);
       onResponse(response);

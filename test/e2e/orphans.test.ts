@@ -1,0 +1,96 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { eventually } from '../support/cluster';
+import { cli, preload } from '../support/spawn-app';
+import { agentPods, deleteAgentJob, killAgent, nothingLeft } from './agents';
+import { createPlace, type Place, type Running, startRunning } from './running';
+import { createWorld, fixturePath, type World } from './world';
+
+const LIMIT_MS = 180_000;
+let world: World;
+let place: Place;
+let running: Running | undefined;
+
+beforeAll(async () => {
+  world = await createWorld('orphans');
+}, 120_000);
+afterAll(() => world?.drop());
+beforeEach(() => {
+  place = createPlace();
+});
+afterEach(async () => {
+  running?.child.kill('SIGKILL');
+  for (const pid of place.processes()) process.kill(pid, 'SIGKILL');
+  place.remove();
+  await deleteAgentJob(world.namespace);
+  await nothingLeft(world.namespace, 60_000);
+}, 90_000);
+
+const start = (args: string[], env: Record<string, string | undefined> = {}) => {
+  running = startRunning(args, { ...world.env, TMPDIR: place.tmp, MIRRORD_AGENT_GRACE: '10', ...env }, place.cwd);
+  return running;
+};
+
+it.each(['worker', 'supervisor'] as const)(
+  'a child whose owner and whose agent (%s) are gone starts an agent of its own',
+  async (which) => {
+    const args = ['-r', preload, fixturePath('owner-of-stream.cjs')];
+    const { child, line, exited, stderr } = start(args, { CHILD: fixturePath('lives-on.cjs') });
+    await line('the stream of the child to be open', ({ open }) => open);
+    const [before] = await agentPods(world.namespace);
+    child.kill('SIGKILL');
+    await exited;
+    await eventually('the socket of the owner to be gone', async () => place.leftovers().length === 0);
+    await killAgent(world.namespace, which);
+    expect(await line('its stream to end', (said) => 'stream' in said, 90_000)).toEqual({ stream: 'ECONNRESET' });
+    const { again } = await line('it to reach the pod again', (said) => said.again, 90_000);
+    expect(again).toEqual({ caller: world.podIP, file: 'data of the pod: ✔\n', family: 4 });
+    const pods = (await agentPods(world.namespace)).filter(({ status }) => status?.phase === 'Running');
+    expect(pods).toHaveLength(1);
+    expect(pods[0]!.metadata!.name).not.toBe(before!.metadata!.name);
+    expect(stderr()).toContain('serves this process now');
+    for (const pid of place.processes()) process.kill(pid, 'SIGTERM');
+    await eventually('no process to be left', async () => place.processes().length === 0);
+    await nothingLeft(world.namespace, 60_000);
+  },
+  LIMIT_MS,
+);
+
+it(
+  'a program that is started when mirrord exec was killed starts a session of its own',
+  async () => {
+    const script = `while [ ! -e go ]; do sleep 0.1; done; "${process.execPath}" "${fixturePath('child-facts.cjs')}"`;
+    const target = ['--target', 'deployment/target', '-n', world.namespace];
+    const { child, line, exited } = start(
+      [cli, 'exec', ...target, '--', 'sh', '-c', `echo '{"waits":true}'; ${script}`],
+      { MIRRORD_TARGET: undefined, MIRRORD_TARGET_NAMESPACE: undefined },
+    );
+    await line('the command to run', ({ waits }) => waits);
+    child.kill('SIGKILL');
+    await exited;
+    await eventually('the socket of the owner to be gone', async () => place.leftovers().length === 0);
+    place.write('go', '');
+    expect(await line('the program to say what it sees', ({ hostname }) => hostname, 60_000)).toEqual({
+      hostname: world.pod,
+      variable: 'from a Secret',
+      caller: world.podIP,
+    });
+    await eventually('no process to be left', async () => place.processes().length === 0);
+  },
+  LIMIT_MS,
+);
+
+it(
+  'an agent that ended under a Job that stays is replaced at once, not after the grace time',
+  async () => {
+    const args = ['-r', preload, fixturePath('lives-on.cjs')];
+    const { child, line, exited } = start(args, { MIRRORD_AGENT_TTL: '300', MIRRORD_AGENT_GRACE: '600' });
+    await line('the stream to be open', ({ open }) => open);
+    await killAgent(world.namespace, 'worker');
+    // A tenth of what it would wait otherwise, and plenty for a machine that is busy.
+    await line('the stream to end', (said) => 'stream' in said, 60_000);
+    await line('the app to reach the pod again', (said) => said.again, 60_000);
+    child.kill('SIGTERM');
+    await exited;
+  },
+  LIMIT_MS,
+);
