@@ -86,6 +86,7 @@ export async function storm({
       await untroubled(ms);
       say(`nothing passes for ${Math.round(ms)} ms`);
       await weatherFor({ hole: true }, ms);
+      await untroubled(ms);
     },
     stop: async () => {
       const ms = outage();
@@ -94,6 +95,7 @@ export async function storm({
       proxy.kill('SIGSTOP');
       await delay(ms);
       proxy.kill('SIGCONT');
+      await untroubled(ms);
     },
     killApp: async () => {
       const { index, again } = await apps.kill();
