@@ -1,4 +1,4 @@
-// Installs what the playground (and, with --servers, the tests of real clients) needs of the system, where that can be done
+// Installs what the playground (and, with --servers, the tests of real clients and of iptables) needs of the system, where that can be done
 // without asking: as root, with apt. Anywhere else it says the line to run, and fails only if the playground cannot work.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ const PLAYGROUND = {
   nft: 'nftables',
   hostname: 'hostname',
 };
-const SERVERS = { 'redis-server': 'redis-server', postgres: 'postgresql' };
+const FOR_TESTS = { 'redis-server': 'redis-server', postgres: 'postgresql', iptables: 'iptables' };
 
 function postgresFolders() {
   try {
@@ -81,12 +81,12 @@ function tryInstall(packages) {
 
 if (process.platform === 'linux') {
   const needed = missingOf(PLAYGROUND);
-  const wanted = process.argv.includes('--servers') ? missingOf(SERVERS) : [];
+  const wanted = process.argv.includes('--servers') ? missingOf(FOR_TESTS) : [];
   const packages = [...needed, ...wanted];
   const canInstall = process.getuid() === 0 && isInstalled('apt-get');
   if (packages.length > 0 && !(canInstall && tryInstall(packages))) {
     console.error(`missing on this machine; install it with: sudo apt-get install ${packages.join(' ')}`);
-    // Tests that need the servers are skipped without them.
+    // Tests that need the servers or iptables are skipped without them.
     if (needed.length > 0) process.exitCode = 1;
   }
 }

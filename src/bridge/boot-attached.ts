@@ -1,26 +1,25 @@
-import type { ResolvedConfig } from '../config/types';
-import { isMirrordError } from '../errors';
+import type { ConfigOverrides, ResolvedConfig } from '../config/types';
+import { isMirrordError, MirrordError } from '../errors';
 import type { AgentHandoff, DialHandoff, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { Dial, Transport } from '../tunnel/transport';
 import { connectTunnel } from '../tunnel/tunnel';
-import type { Boot } from './boot';
+import type { Boot, BootContext, Booted } from './boot';
 import type { BringUpOptions, RunningAgent } from './bring-up';
 import { clientName } from './client-name';
-import { type Attachment, attachToOwner } from './control-client';
+import { type Attachment, attachToOwner, watchOwner } from './control-client';
 import { LastingLink } from './lasting-link';
+import { type Member, Replicas } from './replicas';
 import { parseSession, type SessionAddress } from './session-token';
-import { tellOutages } from './tell-outages';
 import { untilGone } from './until-gone';
 
 /** Local steps and one round trip to the agent. */
 const START_LIMIT_MS = 30_000;
 
-type OnState = BringUpOptions['onState'];
-
 /** What is loaded only when the owner is gone; a process that ends before its owner never needs it. */
 export interface WithoutOwner {
   dialHandoff(): Promise<DialHandoff>;
+  ownerBoot(): Promise<(overrides: ConfigOverrides) => Boot>;
   bringUpAgent(): Promise<(config: ResolvedConfig, options: BringUpOptions) => Promise<RunningAgent>>;
 }
 
@@ -30,49 +29,115 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
     const onFailure = context.env.MIRRORD_ON_FAILURE === 'continue' ? 'continue' : 'exit';
     context.onConfig({ startLimitMs: START_LIMIT_MS, onFailure });
     const address = parseSession(session);
-    let attachment = await attachToOwner(address, context.signal);
+    let attachment: Attachment;
+    try {
+      attachment = await attachToOwner(address, { signal: context.signal });
+    } catch (error) {
+      if (!isOwnerGone(error)) throw error;
+      return startAfterOwner(error, context, withoutOwner);
+    }
     const { facts } = attachment.answer;
-    const onState = tellOutages(context.progress);
-    const first = await connectThrough(attachment, address, withoutOwner, onState);
+    const first = await connectThrough(attachment, address, withoutOwner);
+    const replicas: OtherAgents = new Replicas({
+      connect: async ({ handoff }, signal) => {
+        const other = await attachToOwner(address, { signal, agent: handoff.token });
+        if (other.answer.handoff.token === handoff.token) {
+          return { handoff, link: await connectThrough(other, address, withoutOwner) };
+        }
+        other.transport.destroy();
+        throw new MirrordError('AGENT_GONE', `the agent of pod ${handoff.target?.pod} is gone`);
+      },
+      onUp: (agent, { pod }) => link.add(agent.link, pod),
+    });
     const link = new LastingLink(first, {
       async renew(signal) {
         const { restart } = attachment.answer;
         try {
-          attachment = await attachToOwner(address, signal);
+          attachment = await attachToOwner(address, { signal });
         } catch (error) {
           if (!isOwnerGone(error) || !restart) throw error;
-          return startAlone(restart, signal, { tell: context.progress, onState }, withoutOwner);
+          return startAlone(restart, signal, context.progress, withoutOwner);
         }
-        return connectThrough(attachment, address, withoutOwner, onState);
+        // The session may be at a pod now whose agent this process has a link to.
+        const known = replicas.take([attachment.answer.handoff.token]);
+        if (!known) return connectThrough(attachment, address, withoutOwner);
+        attachment.transport.destroy();
+        return known.link;
       },
     });
-    return { link, ready: { ...facts, podEnv: {}, session }, async close() {} };
+    const stop = new AbortController();
+    const followed = follow(address, link, replicas, () => attachment, stop.signal);
+    if (attachment.answer.others?.length) await followed;
+    return {
+      link,
+      ready: { ...facts, podEnv: {}, session },
+      async close() {
+        stop.abort();
+        replicas.close();
+      },
+    };
   };
+}
+
+type OtherAgents = Replicas<Member & { handoff: AgentHandoff }, { handoff: AgentHandoff; link: AgentLink }>;
+
+/**
+ * Goes where the owner goes: to the agent the session is at, and to those of the other pods. Resolves when there is a link to
+ * each of the latter, or it has failed once; never rejects. Without the owner things stay as they are.
+ */
+function follow(
+  address: SessionAddress,
+  link: LastingLink,
+  replicas: OtherAgents,
+  current: () => Attachment,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const look = ({ handoff, others = [] }: Attachment['answer']) => {
+      replicas.want(others.map((other) => ({ key: other.token, pod: other.target?.pod ?? other.pod, handoff: other })));
+      if (handoff.token !== current().answer.handoff.token) link.moveOn();
+      link.hurry();
+      void replicas.tried().then(resolve);
+    };
+    watchOwner(address, look, signal).catch(() => resolve());
+  });
 }
 
 function connectThrough(
   { answer, transport }: Attachment,
   address: SessionAddress,
   withoutOwner: WithoutOwner,
-  onState: OnState,
 ): Promise<AgentLink> {
   return connectTunnel({
     dial: startingWith(transport, redial(address, answer.handoff, withoutOwner)),
     token: answer.handoff.token,
     clientName: clientName(),
-    onState,
   });
+}
+
+/**
+ * The owner ended before this process was started, and with it went what it would have handed over. What is left is what the
+ * environment and the files say; the variables of the pod were inherited.
+ */
+async function startAfterOwner(cause: unknown, context: BootContext, withoutOwner: WithoutOwner): Promise<Booted> {
+  const boot = (await withoutOwner.ownerBoot())({});
+  try {
+    return await boot(context);
+  } catch (error) {
+    // Nobody has named a target: then this says more.
+    throw isMirrordError(error) && error.code === 'TARGET_MISSING' ? cause : error;
+  }
 }
 
 /** Neither owner nor agent: the Job's name is the same for everybody, so the processes that are left meet at one agent. */
 async function startAlone(
   config: ResolvedConfig,
   signal: AbortSignal,
-  { tell, onState }: { tell: Progress; onState: OnState },
+  tell: Progress,
   withoutOwner: WithoutOwner,
 ): Promise<AgentLink> {
   const bringUp = await withoutOwner.bringUpAgent();
-  const { link, handle } = await bringUp(config, { progress: () => {}, signal, onState });
+  const { link, handle } = await bringUp(config, { progress: () => {}, signal });
   tell({ type: 'warn', step: 'link', text: `the agent was gone; agent ${handle.handoff.pod} serves this process now` });
   return link;
 }
@@ -92,14 +157,15 @@ function redial(address: SessionAddress, handoff: AgentHandoff, { dialHandoff }:
   return async (signal) => {
     if (direct) return direct(signal);
     try {
-      const { answer, transport } = await attachToOwner(address, signal);
+      const { answer, transport } = await attachToOwner(address, { signal, agent: handoff.token });
       if (answer.handoff.token === handoff.token) return transport;
       // The owner has another agent by now, which knows nothing of this session; the old one may still be there.
       transport.destroy();
     } catch (error) {
       if (!isMirrordError(error) || error.code !== 'ATTACH_FAILED') throw error;
     }
-    direct = untilGone((await dialHandoff())(handoff));
+    const agent = (await dialHandoff())(handoff);
+    direct = untilGone(agent.dial, agent.isOver);
     return direct(signal);
   };
 }

@@ -1,11 +1,12 @@
 import type { ResolvedConfig } from '../config/types';
 import { isMirrordError } from '../errors';
 import { retryWhileStarting, startAgent } from '../kube/start-agent';
-import type { AgentHandle, Progress } from '../kube/types';
+import type { AgentHandle, GuardedJob, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
-import { connectTunnel, type TunnelOptions } from '../tunnel/tunnel';
+import { connectTunnel } from '../tunnel/tunnel';
 import { clientName } from './client-name';
 import { Reaper } from './reaper';
+import { tellOutages } from './tell-outages';
 import { untilGone } from './until-gone';
 
 export interface RunningAgent {
@@ -18,7 +19,10 @@ export interface BringUpOptions {
   signal: AbortSignal;
   /** Deletes the Job should this process be killed before the session is up. Default: one for this start alone. */
   reaper?: Reaper;
-  onState?: TunnelOptions['onState'];
+  /** Is told of outages of the link. */
+  tell?: Progress;
+  /** Instead of `startAgent`: for a pod that was chosen already. */
+  start?: (guard: (job: GuardedJob) => void) => Promise<AgentHandle>;
 }
 
 /** What becomes of a start that joined an agent which was just ending by itself. */
@@ -33,11 +37,12 @@ const ROUNDS = 3;
  */
 export async function bringUpAgent(config: ResolvedConfig, options: BringUpOptions): Promise<RunningAgent> {
   const { progress, signal, reaper = new Reaper() } = options;
+  const { start = (guard) => startAgent(config, progress, signal, guard) } = options;
   // While the first answer of the cluster is on its way there is time for it.
   const preparing = setImmediate(() => reaper.prepare());
   try {
     for (let round = 1; ; round++) {
-      const handle = await startAgent(config, progress, signal, (job) => reaper.guard(job));
+      const handle = await start((job) => reaper.guard(job));
       try {
         return { handle, link: await connect(handle, options) };
       } catch (error) {
@@ -57,11 +62,16 @@ function wasEnding(error: unknown): boolean {
   return isMirrordError(error) && WAS_ENDING.has(error.code);
 }
 
-async function connect(handle: AgentHandle, { progress, signal, onState }: BringUpOptions): Promise<AgentLink> {
+async function connect(handle: AgentHandle, { progress, signal, tell }: BringUpOptions): Promise<AgentLink> {
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
   const { token } = handle.handoff;
   const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: untilGone(handle.dial), token, clientName: clientName(), onState }),
+    connectTunnel({
+      dial: untilGone(handle.dial, handle.isOver),
+      token,
+      clientName: clientName(),
+      onState: tell && tellOutages(tell),
+    }),
   );
   if (!signal.aborted) return link;
   await link.close();

@@ -10,12 +10,18 @@ export interface ControlGreeting {
   pid: number;
   /** Who attaches within that process, the same each time: a thread may be ended while its process lives. */
   name: string;
+  /** Token of the agent to be connected with. Default, and where it is not known any more: the one the session is at. */
+  agent?: string;
+  /** No transport is wanted: an answer for each change of the agents. */
+  watch?: true;
 }
 
-/** First line of the owner. */
+/** First line of the owner; each line where agents are watched. */
 export interface ControlAnswer {
   /** All the attached process needs when the owner is gone. */
   handoff: AgentHandoff;
+  /** Agents of the other pods of the target. */
+  others?: AgentHandoff[];
   facts: SessionFacts;
   /** With what a process starts an agent when there is neither an owner nor an agent any more. Free of values for variables. */
   restart?: ResolvedConfig;

@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MirrordError } from '../errors';
+import type { AgentHandle } from '../kube/types';
 import { MAX_GREETING_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
 import { passOnWithFarewell } from './farewell';
@@ -11,17 +12,22 @@ import { passOn } from './pass-on';
 import { Presence } from './presence';
 import { formatSession, sameSecret } from './session-token';
 import type { SpareTransport } from './spare-transport';
+import { Turns } from './turns';
 
 /** Longest path of a Unix socket that every system takes, with some room: 104 bytes on macOS. */
 const MAX_SOCKET_PATH = 100;
 const GREETING_LIMIT = 2_000;
-const MAX_GREETING = 64;
+/** Who attaches at the same time; further ones wait, so that a hundred children do not dial the API server at once. */
+const GREETED_AT_ONCE = 32;
+const MAX_WAITING = 1_024;
 
 export interface ControlServer {
   /** Value of MIRRORD_SESSION. */
   readonly session: string;
   /** What is left of it when this process is killed; undefined where nothing is. */
   readonly folder: string | undefined;
+  /** The agents have changed: tells those who watch them. */
+  changed(): void;
   /**
    * Lets nobody in any more and removes the socket. Resolves when those who had attached have gone, or at the limit: the
    * goodbye of a child that has just ended may still be on its way through.
@@ -33,34 +39,46 @@ export interface ControlServer {
  * The socket through which child processes join the session: they say the secret, get what they need to know, and from then
  * on the connection is a transport to the agent, piped on undecoded.
  */
-export async function startControlServer(answer: () => ControlAnswer, spare: SpareTransport): Promise<ControlServer> {
+export async function startControlServer(
+  answer: () => ControlAnswer,
+  spare: SpareTransport,
+  find: (token: string) => Pick<AgentHandle, 'handoff' | 'dial'> | undefined = () => undefined,
+): Promise<ControlServer> {
   const secret = randomBytes(32).toString('hex');
   const place = choosePlace();
   const sockets = new Set<Socket>();
+  const watchers = new Set<Socket>();
   const presence = new Presence();
-  let greeting = 0;
+  const turns = new Turns(GREETED_AT_ONCE, MAX_WAITING);
 
   async function greet(socket: Socket): Promise<void> {
+    // It may have waited for longer than whoever asked.
+    if (socket.destroyed) return;
     const line = await readLine<ControlGreeting>(socket, MAX_GREETING_LINE, GREETING_LIMIT);
     if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
-    writeLine(socket, answer());
-    const transport = await spare.take();
+    if (line.watch) return watch(socket);
+    const asked = typeof line.agent === 'string' ? find(line.agent) : undefined;
+    writeLine(socket, asked ? { ...answer(), handoff: asked.handoff } : answer());
+    const transport = await (asked ? asked.dial() : spare.take());
     const { pid, name } = line;
     passOnWithFarewell(socket, transport, { pid: Number(pid), isBack: presence.enter(`${pid} ${name}`, socket) });
     passOn(transport, socket);
+  }
+
+  function watch(socket: Socket): void {
+    watchers.add(socket);
+    socket.once('close', () => watchers.delete(socket));
+    socket.once('end', () => socket.end());
+    socket.resume();
+    writeLine(socket, answer());
   }
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {});
-    if (greeting >= MAX_GREETING) return void socket.destroy();
-    greeting += 1;
-    greet(socket)
-      .catch(() => socket.destroy())
-      .finally(() => {
-        greeting -= 1;
-      });
+    const isTaken = turns.take(() => greet(socket).catch(() => void socket.destroy()));
+    if (!isTaken) socket.destroy();
   });
   try {
     await listen(server, place.path);
@@ -78,8 +96,16 @@ export async function startControlServer(answer: () => ControlAnswer, spare: Spa
   return {
     session: formatSession({ path: place.path, secret }),
     folder: place.folder,
+    changed() {
+      for (const socket of watchers) {
+        // Who does not read has no use for it, and is told no more.
+        if (socket.writableNeedDrain) socket.destroy();
+        else writeLine(socket, answer());
+      }
+    },
     async close(limitMs) {
       const gone = new Promise((resolve) => server.close(resolve));
+      for (const socket of watchers) socket.destroy();
       place.remove();
       process.off('exit', place.remove);
       let timer: NodeJS.Timeout | undefined;

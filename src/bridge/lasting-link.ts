@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMirrordError, MirrordError } from '../errors';
 import type { MethodName, OpenRequest, Params } from '../protocol/contract';
-import type { AgentLink, CallAnswer, CallOptions, IncomingRequest, MuxStream } from '../protocol/session-types';
+import type {
+  AgentHandler,
+  AgentLink,
+  CallAnswer,
+  CallOptions,
+  IncomingRequest,
+  MuxStream,
+} from '../protocol/session-types';
 
 /** Milliseconds a call or connect waits for a new agent: as long as a call may take anyway. */
 const WAIT_LIMIT = 30_000;
@@ -18,14 +25,16 @@ export interface LastingLinkOptions {
   /** A session with an agent that is there, or a new one. Called again and again until it succeeds. */
   renew: (signal: AbortSignal) => Promise<AgentLink>;
   onLost?: (reason: Error) => void;
-  onRenewed?: () => void;
+  /** `early`: the link before is still up, and stays until it ends by itself. */
+  onRenewed?: (early: boolean) => void;
   waitMs?: number;
   firstDelayMs?: number;
 }
 
 /**
  * A link that outlives its agent. What a link loses when it ends for good is lost: its streams are reset, its calls rejected.
- * What is asked for after that waits for the next agent, which is being started meanwhile.
+ * What is asked for after that waits for the next agent, which is being started meanwhile. A link can also be left before it
+ * ends, and have further ones beside it which only bring traffic of their pods.
  */
 export class LastingLink implements AgentLink {
   /** Settles when no agent can be had any more: undefined after close(), else the last reason. */
@@ -33,12 +42,14 @@ export class LastingLink implements AgentLink {
   readonly #options: LastingLinkOptions;
   readonly #stop = new AbortController();
   #link: AgentLink | undefined;
+  /** Replicas, and links that were left and have not ended. */
+  readonly #others = new Map<AgentLink, string | undefined>();
   #next = new Gate<AgentLink>();
+  #renewing = false;
+  #hurry = new AbortController();
   #failedAgents = 0;
   #lastFailure: unknown;
-  #openHandler: ((request: IncomingRequest) => void) | undefined;
-  readonly #eventHandlers: EventHandler[] = [];
-  #renewedHandler: (() => void) | undefined;
+  readonly #agentHandlers: AgentHandler[] = [];
   #end!: (reason: Error | undefined) => void;
 
   constructor(first: AgentLink, options: LastingLinkOptions) {
@@ -47,6 +58,11 @@ export class LastingLink implements AgentLink {
       this.#end = resolve;
     });
     this.#use(first);
+  }
+
+  /** Whether another agent is being looked for. */
+  get renewing(): boolean {
+    return this.#renewing;
   }
 
   async call<M extends MethodName>(method: M, params: Params<M>, options?: CallOptions): Promise<CallAnswer<M>> {
@@ -59,35 +75,56 @@ export class LastingLink implements AgentLink {
     return link.open(metadata, signal);
   }
 
-  /** Holds for the agents to come as well, as does `onEvent`. */
+  /** Holds for all agents there are and those to come, as does `onEvent`. */
   onOpen(handler: (request: IncomingRequest) => void): void {
-    this.#openHandler = handler;
-    this.#link?.onOpen(handler);
+    this.onAgent((link) => link.onOpen(handler));
   }
 
   onEvent(handler: EventHandler): void {
-    this.#eventHandlers.push(handler);
-    this.#link?.onEvent(handler);
+    this.onAgent((link) => link.onEvent(handler));
   }
 
-  onRenewed(handler: () => void): void {
-    this.#renewedHandler = handler;
+  onAgent(handler: AgentHandler): void {
+    this.#agentHandlers.push(handler);
+    if (this.#link) handler(this.#link, undefined);
+    for (const [link, pod] of this.#others) handler(link, pod);
+  }
+
+  /** A further link, of a pod beside that of the first. It is closed with this one. */
+  add(link: AgentLink, pod: string): void {
+    if (this.#stop.signal.aborted) return void link.close();
+    this.#others.set(link, pod);
+    void link.closed.then(() => this.#others.delete(link));
+    for (const handler of this.#agentHandlers) handler(link, pod);
+  }
+
+  /** The target's pod goes away: another agent is looked for while this one still serves. */
+  moveOn(): void {
+    if (!this.#renewing && !this.#stop.signal.aborted) void this.#renew();
+  }
+
+  /** There is a new reason to believe that an agent can be had: the pause before the next try ends. */
+  hurry(): void {
+    this.#hurry.abort();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
     this.#next.reject(new MirrordError('SESSION_CLOSED', 'the session is closed'));
-    await this.#link?.close();
+    await Promise.all([this.#link, ...this.#others.keys()].map((link) => link?.close()));
     this.#end(undefined);
   }
 
   #use(link: AgentLink): void {
     const since = performance.now();
+    if (this.#link) this.#others.set(this.#link, undefined);
+    this.#others.delete(link);
     this.#link = link;
-    if (this.#openHandler) link.onOpen(this.#openHandler);
-    for (const handler of this.#eventHandlers) link.onEvent(handler);
+    for (const handler of this.#agentHandlers) handler(link, undefined);
     this.#next.resolve(link);
     void link.closed.then((reason) => {
+      // It was left before.
+      if (this.#link !== link) return void this.#others.delete(link);
       if (reason === undefined || this.#stop.signal.aborted) return this.#end(undefined);
       this.#link = undefined;
       this.#next = new Gate();
@@ -95,7 +132,7 @@ export class LastingLink implements AgentLink {
       if (performance.now() - since >= PROVEN_AFTER) this.#failedAgents = 0;
       else this.#failedAgents += 1;
       this.#options.onLost?.(reason);
-      void this.#renew();
+      if (!this.#renewing) void this.#renew();
     });
   }
 
@@ -103,24 +140,38 @@ export class LastingLink implements AgentLink {
   async #renew(): Promise<void> {
     const { signal } = this.#stop;
     const { renew, onRenewed, firstDelayMs = FIRST_DELAY } = this.#options;
-    for (let delay = firstDelayMs; ; delay = Math.min(delay * 2, LONGEST_DELAY)) {
-      try {
-        // A link that broke as soon as it was made will probably do so again.
-        if (this.#failedAgents > 1) await sleep(delay, undefined, { signal });
-        const link = await renew(signal);
-        if (signal.aborted) return void link.close();
-        this.#use(link);
-        onRenewed?.();
-        this.#renewedHandler?.();
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#lastFailure = error;
-        if (isAgentFailure(error)) this.#failedAgents += 1;
-        if (this.#failedAgents >= MAX_FAILED_AGENTS) return this.#giveUp(error);
-        await sleep(delay, undefined, { signal }).catch(() => {});
+    this.#renewing = true;
+    try {
+      for (let delay = firstDelayMs; ; delay = Math.min(delay * 2, LONGEST_DELAY)) {
+        try {
+          // A link that broke as soon as it was made will probably do so again.
+          if (this.#failedAgents > 1) await this.#pause(delay);
+          const link = await renew(signal);
+          if (signal.aborted) return void link.close();
+          const early = this.#link !== undefined;
+          this.#use(link);
+          onRenewed?.(early);
+          return;
+        } catch (error) {
+          if (signal.aborted) return;
+          this.#lastFailure = error;
+          if (isAgentFailure(error)) this.#failedAgents += 1;
+          if (this.#failedAgents >= MAX_FAILED_AGENTS) {
+            // As long as the one that was to be left is there, nothing is lost; when it ends, it is tried once more.
+            return this.#link ? undefined : this.#giveUp(error);
+          }
+          await this.#pause(delay);
+        }
       }
+    } finally {
+      this.#renewing = false;
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    this.#hurry = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, this.#hurry.signal]);
+    await sleep(ms, undefined, { signal }).catch(() => {});
   }
 
   #giveUp(error: unknown): void {

@@ -1,26 +1,27 @@
 import type { ResolvedConfig } from '../config/types';
-import type { AgentHandle, Progress } from '../kube/types';
+import type { Progress, ProgressEvent } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { Booted } from './boot';
 import type { ControlAnswer } from './control-messages';
 import { startControlServer } from './control-server';
+import { type BringUp, type FollowedAgent, Following } from './following';
 import { LastingLink } from './lasting-link';
 import type { SessionFacts } from './messages';
 import type { Reaper } from './reaper';
 import { SpareTransport } from './spare-transport';
-
-export interface OpenedAgent {
-  handle: Pick<AgentHandle, 'handoff' | 'dial'> & Partial<Pick<AgentHandle, 'release'>>;
-  link: AgentLink;
-}
 
 export interface OpenSessionOptions {
   progress: Progress;
   expectsChildren?: boolean;
   /** Removes the control socket's folder should this process be killed. */
   reaper?: Reaper;
-  /** Another agent, once the one of the session is gone for good. Without it the session ends then. */
-  renew?: (signal: AbortSignal) => Promise<OpenedAgent>;
+  /**
+   * Another agent, when the one of the session is gone or its pod goes away, or for the other pods of the target. Without it
+   * the session ends with its agent.
+   */
+  bringUp?: BringUp;
+  /** Gives the start up. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -29,18 +30,24 @@ export interface OpenSessionOptions {
  */
 export async function openSession(
   config: Pick<ResolvedConfig, 'feature'> & Partial<ResolvedConfig>,
-  agent: OpenedAgent,
-  { progress, expectsChildren = false, reaper, renew }: OpenSessionOptions,
+  agent: FollowedAgent,
+  { progress, expectsChildren = false, reaper, bringUp, signal }: OpenSessionOptions,
 ): Promise<Booted> {
   let { handle } = agent;
+  let leftPod: string | undefined;
   let facts: SessionFacts | undefined;
+  let following: Following | undefined;
   const spare = new SpareTransport((signal) => handle.dial(signal));
+  const others = () => following?.others.map((other) => other.handle) ?? [];
   const answer = (): ControlAnswer => ({
     handoff: handle.handoff,
+    others: others().map(({ handoff }) => handoff),
     facts: forChildren(facts!),
-    ...(renew && { restart: withoutValues(config as ResolvedConfig) }),
+    ...(bringUp && { restart: withoutValues(config as ResolvedConfig) }),
   });
-  const listening = startControlServer(answer, spare);
+  const listening = startControlServer(answer, spare, (token) =>
+    others().find(({ handoff }) => handoff.token === token),
+  );
   try {
     const { env } = config.feature;
     const [info, pod, control] = await Promise.all([
@@ -52,40 +59,58 @@ export async function openSession(
     facts = { target: handle.handoff.target, info: info.result, feature: config.feature };
     if (expectsChildren) spare.prepare();
     progress({ type: 'done', step: 'link', text: `connected: this process runs as ${describe(facts)}` });
-    const link = renew
-      ? new LastingLink(agent.link, {
-          renew: async (signal) => {
-            const next = await renew(signal);
-            handle.release?.();
-            handle = next.handle;
-            facts = { ...facts!, target: handle.handoff.target };
-            spare.renew();
-            return next.link;
-          },
-          onLost: ({ message }) => progress({ type: 'warn', step: 'link', text: lost(message) }),
-          onRenewed: () =>
-            progress({
-              type: 'done',
-              step: 'link',
-              text: `connected again: ${handle.handoff.pod} serves ${describe(facts!)}`,
-            }),
-        })
-      : agent.link;
-    return {
+    const booted = (link: AgentLink): Booted => ({
       link,
-      ready: { ...facts, podEnv: pod?.result.env ?? {}, session: control.session },
+      ready: { ...facts!, podEnv: pod?.result.env ?? {}, session: control.session },
       async close(limitMs) {
+        following?.close();
         spare.close();
         await control.close(limitMs);
         reaper?.end();
       },
-    };
+    });
+    if (!bringUp) return booted(agent.link);
+    const link = new LastingLink(agent.link, {
+      renew: async (signal) => {
+        const next = await following!.next(signal);
+        leftPod = handle.handoff.target?.pod;
+        handle = next.handle;
+        facts = { ...facts!, target: handle.handoff.target };
+        spare.renew();
+        return next.link;
+      },
+      onLost: ({ message }) => progress({ type: 'warn', step: 'link', text: lost(message) }),
+      onRenewed: (early) => {
+        control.changed();
+        progress(early ? moved(leftPod, facts!) : again(handle.handoff.pod, facts!));
+      },
+    });
+    following = new Following({
+      config: config as ResolvedConfig,
+      link,
+      first: agent,
+      bringUp,
+      progress,
+      onChange: () => control.changed(),
+    });
+    await following.start(signal);
+    return booted(link);
   } catch (error) {
+    following?.close();
     spare.close();
     void listening.then((control) => control.close(0)).catch(() => {});
     await agent.link.close();
     throw error;
   }
+}
+
+function moved(from: string | undefined, facts: SessionFacts): ProgressEvent {
+  const text = `pod ${from} goes away, and what is open to it ends with it; from now on this process runs as ${describe(facts)}`;
+  return { type: 'warn', step: 'link', text };
+}
+
+function again(agentPod: string, facts: SessionFacts): ProgressEvent {
+  return { type: 'done', step: 'link', text: `connected again: ${agentPod} serves ${describe(facts)}` };
 }
 
 function lost(reason: string): string {

@@ -19,6 +19,10 @@ export function resolveConfig(values: Values, env: NodeJS.ProcessEnv): { config:
   if (target.kind !== 'targetless' && values.has('agent.node_selector')) {
     warnings.push('agent.node_selector has no effect with a target: the agent runs on the node of the target.');
   }
+  if (get('target.replicas') === 'all' && (target.kind === 'targetless' || target.kind === 'pod')) {
+    const why = target.kind === 'pod' ? 'a pod that is named is one pod' : 'there are no pods without a target';
+    warnings.push(`target.replicas has no effect here: ${why}.`);
+  }
   const ephemeral = values.get('agent.ephemeral')?.value === true;
   if (ephemeral && target.kind === 'targetless') {
     warnings.push('agent.ephemeral has no effect without a target: there is no pod to put a container into.');

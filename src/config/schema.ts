@@ -62,10 +62,7 @@ const target: Section = {
   keys: {
     path: setting(anything),
     namespace: setting(string),
-    replicas: {
-      type: oneOf('one', 'all'),
-      inactive: (value) => (value === 'all' ? LATER : undefined),
-    },
+    replicas: setting(oneOf('one', 'all')),
   },
   shorthand: (value) => (typeof value === 'string' ? { path: value } : undefined),
   expected: 'a string such as "deployment/web", or an object with "path" and "namespace"',
@@ -114,8 +111,7 @@ const agent: Section = {
     check_out_of_pods: setting(boolean),
     disable_mesh_sidecar_injection: setting(boolean),
     dns: setting(resolverLimits),
-    ...inactive('metrics', 'flush_connections'),
-    ...inactive('exclude_from_mesh', 'inject_headers', 'override_cache_control'),
+    ...inactive('metrics', 'exclude_from_mesh', 'inject_headers', 'override_cache_control'),
     ...inactive('max_body_buffer_size', 'max_body_buffer_timeout', 'http_detection_timeout', 'nftables'),
     ...inactiveBecause(NATIVE, 'json_log', 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
   },

@@ -1,11 +1,13 @@
 import type { ResolvedConfig } from '../config/types';
 import { isMirrordError } from '../errors';
+import { isPodOver } from './agent-over';
 import { AgentStartup } from './agent-startup';
 import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
 import { findTarget } from './find-target';
+import { followTarget } from './follow-target';
 import { type PlacedAgent, type Placement, placeAgent } from './placement';
-import type { AgentHandle, ChosenTarget, Progress, StartAgent } from './types';
+import type { AgentHandle, ChosenTarget, GuardedJob, Progress, Siblings, StartAgent } from './types';
 
 export { retryWhileStarting } from './retry-while-starting';
 
@@ -28,14 +30,19 @@ export const startAgent: StartAgent = async (config, progress, signal, guard) =>
   try {
     const namespace = config.namespace ?? cluster.namespace;
     const target = await chooseTarget(cluster, config, namespace, progress, signal);
-    const placement = placeAgent(config.agent, target, config.agent.namespace ?? namespace);
-    if (placement.own) {
-      const { kubeconfig, context, acceptInvalidCertificates } = config;
-      guard?.({ access: { kubeconfig, context, acceptInvalidCertificates }, ...placement.own });
-    }
-    return await step(progress, 'agent', 'Starting the agent', () =>
-      bringUp(cluster, config, placement, target, signal),
-    );
+    return await step(progress, 'agent', 'Starting the agent', async () => {
+      const started = await bringUp(cluster, config, namespace, target, signal, guard);
+      const handle: AgentHandle = {
+        ...started.handle,
+        siblings: siblingsOf(cluster, config, namespace),
+        async abandon() {
+          await started.handle.abandon();
+          cluster.close();
+        },
+        release: () => cluster.close(),
+      };
+      return [handle, started.text];
+    });
   } catch (error) {
     cluster.close();
     throw error;
@@ -61,13 +68,28 @@ async function chooseTarget(
   });
 }
 
+function siblingsOf(cluster: Cluster, config: ResolvedConfig, namespace: string): Siblings | undefined {
+  const { target } = config;
+  if (target.kind === 'targetless') return undefined;
+  return {
+    follow: (onChange, signal) => followTarget(cluster, target, namespace, onChange, signal),
+    start: async (pod, signal, guard) => (await bringUp(cluster, config, namespace, pod, signal, guard)).handle,
+  };
+}
+
 async function bringUp(
   cluster: Cluster,
   config: ResolvedConfig,
-  placement: Placement,
+  targetNamespace: string,
   target: ChosenTarget | undefined,
   signal: AbortSignal | undefined,
-): Promise<[AgentHandle, string]> {
+  guard: ((job: GuardedJob) => void) | undefined,
+): Promise<{ handle: AgentHandle; text: string }> {
+  const placement = placeAgent(config.agent, target, config.agent.namespace ?? targetNamespace);
+  if (placement.own) {
+    const { kubeconfig, context, acceptInvalidCertificates } = config;
+    guard?.({ access: { kubeconfig, context, acceptInvalidCertificates }, ...placement.own });
+  }
   for (let round = 1; ; round++) {
     // The watch is opened first: an agent can be up before a second request would have been sent.
     const startup = new AgentStartup(cluster, placement, config.agent.startupTimeout, signal);
@@ -78,7 +100,7 @@ async function bringUp(
       startup.follow(placed);
       const pod = await startup.running;
       const handle = createHandle(cluster, config, placement, target, placed, pod, startup);
-      return [handle, `Agent ${pod} ${describeStart(placed, config.agent.image)}`];
+      return { handle, text: `Agent ${pod} ${describeStart(placed, config.agent.image)}` };
     } catch (error) {
       startup.finish();
       const isOurs = !placed || placed.created;
@@ -113,14 +135,15 @@ function createHandle(
   return {
     handoff: { kubeconfig, context, acceptInvalidCertificates, namespace, pod, port, token, target },
     dial: createDial(async () => cluster, { namespace, pod, port }),
+    isOver: () => isPodOver(cluster, { namespace, pod, port }),
     created,
     startup,
+    siblings: undefined,
     async abandon() {
       startup.finish();
       if (created) await placed.remove(cluster).catch(() => {});
-      cluster.close();
     },
-    release: () => cluster.close(),
+    release() {},
   };
 }
 

@@ -52,10 +52,36 @@ export interface AgentStart {
   finish(): void;
 }
 
+/** What is seen of the target's pods at a moment. */
+export interface TargetPods {
+  /** Those that can be the target, the best first. */
+  ready: ChosenTarget[];
+  /** Ids of the containers that run in pods which are not going away, ready or not. */
+  staying: Set<string>;
+  /** Names of the pods that are not going away, whatever they do. */
+  names: Set<string>;
+}
+
+/** All pods of the target whose agent this is. */
+export interface Siblings {
+  /**
+   * Tells what there is, and after each change, until the signal aborts; then it resolves.
+   *
+   * @throws MirrordError when the pods may not be watched
+   */
+  follow(onChange: (pods: TargetPods) => void, signal: AbortSignal): Promise<void>;
+  /** As `startAgent`, for that pod. The connections to the API server are shared with this agent's. */
+  start(target: ChosenTarget, signal: AbortSignal, guard?: (job: GuardedJob) => void): Promise<AgentHandle>;
+}
+
 /** A running agent. */
 export interface AgentHandle {
+  /** Undefined without a target. */
+  siblings: Siblings | undefined;
   handoff: AgentHandoff;
   dial: Dial;
+  /** Whether the agent has ended although its pod can still be named. Rejects when the cluster does not tell. */
+  isOver(): Promise<boolean>;
   /** Whether this call created the Job, or joined one that was there. */
   created: boolean;
   /** For the first connection, while the agent may not listen yet: see `retryWhileStarting`. */
@@ -82,4 +108,4 @@ export type StartAgent = (
   /** Called before the Job is created. */
   guard?: (job: GuardedJob) => void,
 ) => Promise<AgentHandle>;
-export type DialHandoff = (handoff: AgentHandoff) => Dial;
+export type DialHandoff = (handoff: AgentHandoff) => Pick<AgentHandle, 'dial' | 'isOver'>;

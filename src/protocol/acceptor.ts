@@ -11,7 +11,7 @@ import { GRACE, HELLO_LIMIT, MAX_GREETING, MAX_SESSIONS, MAX_STREAMS } from './l
 import { type ParkedLimits, ParkedSessions } from './parked-sessions';
 import { SessionError } from './session-error';
 import type { Clock } from './timer';
-import { settleFeatures, settleVersion } from './version';
+import { describeVersions, settleFeatures, settleVersion } from './version';
 
 export interface AcceptorOptions extends Clock, ParkedLimits {
   /** Compares in constant time. */
@@ -20,6 +20,8 @@ export interface AcceptorOptions extends Clock, ParkedLimits {
   hello: () => { agentVersion: string };
   /** A new session; set its handlers here, before anything is read. */
   onSession: (connection: Connection, hello: ClientHello) => void;
+  /** A client with the right token speaks no version that is spoken here. */
+  onRefused?: (hello: ClientHello, text: string) => void;
   /** A session is over for good; `remaining` are still there, live or parked. */
   onSessionEnd?: (remaining: number) => void;
   /** How long a session whose transport is lost can be resumed, in milliseconds. */
@@ -96,8 +98,11 @@ export class SessionAcceptor {
 
   /** HELLO goes first, so that the client can name both versions. */
   #refuseVersion(duplex: Duplex, hello: ClientHello): void {
-    writeBuffers(duplex, encodeHello(this.#agentHello('', 0, hello)));
-    this.#refuse(duplex, GoawayCode.VERSION, `protocol ${hello.protocol} is not spoken here`);
+    const own = this.#agentHello('', 0, hello);
+    const text = `the agent (${own.agentVersion}) speaks protocol ${describeVersions(own)}, the client (${hello.clientVersion}) ${describeVersions(hello)}`;
+    writeBuffers(duplex, encodeHello(own));
+    this.#refuse(duplex, GoawayCode.VERSION, text);
+    this.#options.onRefused?.(hello, text);
   }
 
   #find(duplex: Duplex, hello: ClientHello): AcceptedSession | undefined {
@@ -122,6 +127,7 @@ export class SessionAcceptor {
       now,
       setTimer,
       peerWindow: hello.window,
+      peerFeatures: hello.features,
       budget: this.#budget,
       maxStreams,
     });

@@ -6,7 +6,7 @@ import { SessionWindows, WindowBudget } from './credit';
 import { FrameDecoder } from './decoder';
 import { type Frame, FrameType, isSequenced, readU64 } from './frame';
 import { decodeGoaway, encodeGoaway, type Goaway, GoawayCode, ProtocolError } from './goaway';
-import { MAX_STREAMS } from './limits';
+import { MAX_STREAMS, PACE_FLOOR, PACE_FLOOR_SELDOM_ACK } from './limits';
 import { Mux, type OpenHandler, type Role } from './mux';
 import { Outbox, type Write } from './outbox';
 import { Pace } from './pace';
@@ -16,11 +16,14 @@ import type { CallHandler } from './rpc';
 import { SessionError } from './session-error';
 import type { MuxStream } from './session-types';
 import type { Clock } from './timer';
+import { FEATURES, PROMPT_ACK } from './version';
 
 export interface ConnectionOptions extends Clock {
   role: Role;
   /** `window` of the other end's HELLO. */
   peerWindow: number;
+  /** What the other end can do, of its HELLO. */
+  peerFeatures?: readonly string[];
   /** Shared by all sessions of one process. */
   budget?: WindowBudget;
   maxStreams?: number;
@@ -34,7 +37,7 @@ export type EventHandler = (name: string, data: unknown, raw: Uint8Array) => voi
  */
 export class Connection {
   readonly #options: ConnectionOptions;
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
   readonly #outbox: Outbox;
   readonly #roundTrip: RoundTrip;
   readonly #receipts: ReceiptCounter;
@@ -53,8 +56,14 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { role, now, setTimer, peerWindow, budget = new WindowBudget(), maxStreams = MAX_STREAMS } = options;
+    const { role, now, setTimer, peerWindow, peerFeatures = FEATURES } = options;
+    const { budget = new WindowBudget(), maxStreams = MAX_STREAMS } = options;
     this.#lastReceived = now();
+    this.#pace = new Pace({
+      now,
+      shortestRoundTrip: () => this.#roundTrip.shortest,
+      floor: peerFeatures.includes(PROMPT_ACK) ? PACE_FLOOR : PACE_FLOOR_SELDOM_ACK,
+    });
     this.#outbox = new Outbox({
       receipt: () => this.#receipts.tell(),
       pace: this.#pace,
@@ -62,14 +71,7 @@ export class Connection {
       onRoom: () => this.#pump(),
       onOverflow: (error) => queueMicrotask(() => this.#fail(error)),
     });
-    this.#roundTrip = new RoundTrip(
-      now,
-      (payload) => this.#outbox.sendUrgent(FrameType.PING, payload),
-      () => {
-        this.#pace.adjust(this.#roundTrip.isInflated);
-        this.#outbox.resumeData();
-      },
-    );
+    this.#roundTrip = new RoundTrip(now, (payload) => this.#outbox.sendUrgent(FrameType.PING, payload));
     this.#receipts = new ReceiptCounter(setTimer, () => this.#outbox.requestAck());
     this.#windows = new SessionWindows(budget);
     this.#mux = new Mux({

@@ -1,5 +1,13 @@
 import { ProtocolError } from './goaway';
-import { INITIAL_WINDOW, MAX_CREDIT, MAX_WINDOW, SESSION_WINDOW_SUM, SMALL_WINDOW, TOTAL_WINDOW_SUM } from './limits';
+import {
+  INITIAL_WINDOW,
+  MAX_CREDIT,
+  MAX_GRANT,
+  MAX_WINDOW,
+  SESSION_WINDOW_SUM,
+  SMALL_WINDOW,
+  TOTAL_WINDOW_SUM,
+} from './limits';
 import type { RoundTrip } from './round-trip';
 import type { Now } from './timer';
 
@@ -120,20 +128,23 @@ export class ReceiveWindow {
       return 0;
     }
     const free = this.#size - this.#credit - this.#held;
-    if (free < this.#size / 2) return 0;
+    if (free < Math.min(this.#size / 2, MAX_GRANT)) return 0;
     const now = this.#now();
-    this.#growIfUsedUp(now - this.#lastGrant);
+    this.#growIfUsedUp(((now - this.#lastGrant) * this.#size) / free);
     this.#lastGrant = now;
     const grant = this.#size - this.#credit - this.#held;
     this.#credit += grant;
     return grant;
   }
 
-  /** Half a window in one round trip is a window in two: the sender waits for credit. Not while the path's queues fill. */
+  /**
+   * A window that is used up in two round trips makes the sender wait for credit. What is in the queues of the path is not this
+   * window's business: the sender's pace sees to it.
+   */
   #growIfUsedUp(elapsed: number): void {
     this.#roundTrip.refresh();
     const { latest } = this.#roundTrip;
-    if (latest === undefined || elapsed > latest || this.#roundTrip.isInflated) return;
+    if (latest === undefined || elapsed > 2 * latest) return;
     const growth = Math.min(this.#size, MAX_WINDOW - this.#size);
     if (growth > 0 && this.#windows.take(growth)) this.#size += growth;
   }

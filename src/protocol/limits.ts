@@ -22,14 +22,16 @@ export const MAX_STREAMS = 10_000;
 /** Credit of a stream to begin with, and the least it gets when much is granted already. */
 export const INITIAL_WINDOW = 256 * 1024;
 export const SMALL_WINDOW = 2 * 1024;
-export const MAX_WINDOW = 4 * 1024 * 1024;
+export const MAX_WINDOW = 8 * 1024 * 1024;
+/** Credit is granted when half a window has been passed on, or this much. */
+export const MAX_GRANT = 512 * 1024;
 /** Sum of a session's windows from which on new streams begin with the small window. */
 export const SESSION_WINDOW_SUM = 32 * 1024 * 1024;
 /** Sum of all windows that one process grants. The last quarter is kept for small windows. */
 export const TOTAL_WINDOW_SUM = 128 * 1024 * 1024;
 
 /** When the count of received frames is told to the sender, whichever comes first. */
-export const ACK_BYTES = 256 * 1024;
+export const ACK_BYTES = 64 * 1024;
 export const ACK_FRAMES = 64;
 export const ACK_DELAY = 100;
 /** Control frames kept for a resume: at the first number new calls wait, at the second the session is given up. */
@@ -37,12 +39,15 @@ export const REPLAY_CONTROL_BYTES = 1024 * 1024;
 export const REPLAY_CONTROL_LIMIT = 16 * 1024 * 1024;
 /** DATA kept for a resume, beyond which none is sent until some is acknowledged: a peer cannot make us keep more. */
 export const REPLAY_DATA_BYTES = 32 * 1024 * 1024;
-/**
- * DATA of all streams that may be on its way unacknowledged: to begin with, and the least it is held to when round trips grow.
- * With less than the floor, a machine whose processors are all busy moves half as much: its round trips grow without any queue.
- */
-export const PACE_START = 2 * 1024 * 1024;
-export const PACE_FLOOR = 1024 * 1024;
+/** DATA of all streams that may be on its way unacknowledged: to begin with, and the least it is held to. */
+export const PACE_START = 512 * 1024;
+export const PACE_FLOOR = 128 * 1024;
+/** The least for a peer that acknowledges seldom: with less on its way than it waits for, each ACK would wait for its timer. */
+export const PACE_FLOOR_SELDOM_ACK = 1024 * 1024;
+/** What busy processors add to a round trip without any queue: beyond the path's own time, that much is kept on its way. */
+export const PACE_ALLOWANCE = 2;
+/** Rounds whose best rate counts, so that a process that was held up for a moment is not taken for a slow path. */
+export const PACE_ROUNDS = 8;
 /** Credit of one stream beyond this is a peer that counts wrongly. */
 export const MAX_CREDIT = 2 ** 31;
 
@@ -70,13 +75,15 @@ export const CLOSE_LIMIT = 1_000;
 export const CALL_LIMIT = 30_000;
 /** The kernel gives up a connect after about 130 s at most; the answer must come before that and a bit. */
 export const OPEN_LIMIT = 140_000;
-/** Sessions of one agent, live and parked, and transports that have not said HELLO yet. */
-export const MAX_SESSIONS = 64;
-export const MAX_GREETING = 128;
+/** Sessions of one agent, live and parked: each process and each thread of an app has one. */
+export const MAX_SESSIONS = 256;
+/** Transports that have not said HELLO yet. */
+export const MAX_GREETING = 256;
 /**
  * Sessions of one agent that wait for their clients, and the bytes kept for all of them together, looked at whenever one is lost and
- * then every second: beyond either, the one that was lost first is given up. One alone may keep more than that.
+ * then every second: beyond either, the one that was lost first is given up. One alone may keep more than that. An outage parks all
+ * processes of a developer at once, so it is not few.
  */
-export const MAX_PARKED = 16;
-export const MAX_PARKED_BYTES = 64 * 1024 * 1024;
+export const MAX_PARKED = 128;
+export const MAX_PARKED_BYTES = 192 * 1024 * 1024;
 export const PARKED_CHECK = 1_000;

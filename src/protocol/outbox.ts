@@ -1,13 +1,7 @@
 import { Fifo } from './fifo';
 import { FrameType, isSequenced, makeFrame, type OutboundFrame } from './frame';
 import { ProtocolError } from './goaway';
-import {
-  MAX_WAITING_PONGS,
-  REPLAY_CONTROL_BYTES,
-  REPLAY_CONTROL_LIMIT,
-  REPLAY_DATA_BYTES,
-  WRITE_BATCH,
-} from './limits';
+import { MAX_WAITING_PONGS, REPLAY_CONTROL_BYTES, REPLAY_CONTROL_LIMIT, WRITE_BATCH } from './limits';
 import type { Pace } from './pace';
 import { ReplayBuffer } from './replay';
 
@@ -136,7 +130,9 @@ export class Outbox {
 
   acknowledge(count: number): void {
     const hadRoom = this.hasRoom;
+    const unacknowledged = this.#replay.dataBytes;
     this.#replay.acknowledge(count);
+    this.#options.pace.acknowledge(unacknowledged - this.#replay.dataBytes, count, this.#replay.sent);
     this.#cursor = Math.max(this.#cursor, count);
     this.resumeData();
     if (!hadRoom && this.hasRoom) this.#options.onRoom();
@@ -224,8 +220,8 @@ export class Outbox {
   }
 
   #takeData(): OutboundFrame | undefined {
-    if (this.#sources.length === 0 || this.#replay.dataBytes >= REPLAY_DATA_BYTES) return undefined;
-    if (!this.#options.pace.hasRoom(this.#replay.dataBytes)) return undefined;
+    if (this.#sources.length === 0) return undefined;
+    if (!this.#options.pace.hasRoom(this.#replay.dataBytes, this.#replay.sent)) return undefined;
     this.#options.onData();
     for (let source = this.#sources.shift(); source; source = this.#sources.shift()) {
       const frame = source.takeFrame();

@@ -6,20 +6,18 @@ import type { Now } from './timer';
 export class RoundTrip {
   readonly #now: Now;
   readonly #send: (payload: Uint8Array) => void;
-  readonly #onMeasured: () => void;
   readonly #waiting = new Map<
     number,
     { sent: number; resolve?: (ms: number) => void; reject?: (error: Error) => void }
   >();
   #counter = 0;
-  #minimum = Number.POSITIVE_INFINITY;
+  #shortest: number | undefined;
   #latest: number | undefined;
   #lastSent = Number.NEGATIVE_INFINITY;
 
-  constructor(now: Now, send: (payload: Uint8Array) => void, onMeasured: () => void = () => {}) {
+  constructor(now: Now, send: (payload: Uint8Array) => void) {
     this.#now = now;
     this.#send = send;
-    this.#onMeasured = onMeasured;
   }
 
   /** Milliseconds; undefined before the first answer. */
@@ -27,9 +25,9 @@ export class RoundTrip {
     return this.#latest;
   }
 
-  /** The path has begun to queue. 5 ms are what a busy event loop at either end may add. */
-  get isInflated(): boolean {
-    return this.#latest !== undefined && this.#latest > 2 * this.#minimum + 5;
+  /** Milliseconds; undefined before the first answer. */
+  get shortest(): number | undefined {
+    return this.#shortest;
   }
 
   /** Measures anew if the last measurement is old; costs 20 bytes. */
@@ -57,8 +55,7 @@ export class RoundTrip {
     if (!ping) return;
     this.#waiting.delete(key);
     this.#latest = this.#now() - ping.sent;
-    this.#minimum = Math.min(this.#minimum, this.#latest);
-    this.#onMeasured();
+    this.#shortest = Math.min(this.#shortest ?? this.#latest, this.#latest);
     ping.resolve?.(this.#latest);
   }
 
@@ -67,7 +64,7 @@ export class RoundTrip {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     this.#latest = undefined;
-    this.#minimum = Number.POSITIVE_INFINITY;
+    this.#shortest = undefined;
     this.#lastSent = Number.NEGATIVE_INFINITY;
     for (const ping of waiting) ping.reject?.(reason);
   }

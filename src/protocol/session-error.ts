@@ -1,6 +1,6 @@
 import { MirrordError } from '../errors';
 import { GoawayCode } from './goaway';
-import { PROTOCOL_VERSION } from './version';
+import { VERSION_HINT } from './version';
 
 const CODES: Record<number, { code: string; text: string; hint?: string }> = {
   [GoawayCode.PROTOCOL]: {
@@ -21,8 +21,8 @@ const CODES: Record<number, { code: string; text: string; hint?: string }> = {
   },
   [GoawayCode.VERSION]: {
     code: 'PROTOCOL_MISMATCH',
-    text: `this mirrord speaks protocol ${PROTOCOL_VERSION}, the agent another one`,
-    hint: 'Use the agent image of the same version as the package.',
+    text: 'this mirrord and the agent share no version of the protocol',
+    hint: VERSION_HINT,
   },
   [GoawayCode.BUSY]: {
     code: 'AGENT_BUSY',
@@ -33,10 +33,10 @@ const CODES: Record<number, { code: string; text: string; hint?: string }> = {
 
 /** Why a session ended: from a GOAWAY code, or with a code and text of one's own. */
 export class SessionError extends MirrordError {
-  constructor(cause: number | string, text: string, details?: Record<string, unknown>) {
+  constructor(cause: number | string, text: string, details?: Record<string, unknown>, hint?: string) {
     const known = typeof cause === 'number' ? (CODES[cause] ?? CODES[GoawayCode.SHUTDOWN]!) : undefined;
     const code = known?.code ?? String(cause);
     const message = known ? `${known.text}${text ? `: ${text}` : ''}` : text;
-    super(code, message, { hint: known?.hint, details });
+    super(code, message, { hint: known?.hint ?? hint, details });
   }
 }

@@ -67,13 +67,18 @@ export interface AgentLink {
   /** Who takes the connections that the agent hands over. Without one they are refused. */
   onOpen(handler: (request: IncomingRequest) => void): void;
   onEvent(handler: (name: string, data: unknown, raw: Uint8Array) => void): void;
-  /** Where a link can move to another agent: called when it has, as subscriptions have to be made there again. */
-  onRenewed?(handler: () => void): void;
+  /**
+   * Where a session can have several agents, or move from one to another: called for each link that takes traffic of the pods,
+   * those there are and those to come. `pod` names the target's pod of all but the first.
+   */
+  onAgent?(handler: AgentHandler): void;
   /** Ends the session for good: GOAWAY, then the transport. */
   close(): Promise<void>;
   /** Settles when the session is over: undefined after close(), else the reason. */
   readonly closed: Promise<Error | undefined>;
 }
+
+export type AgentHandler = (link: AgentLink, pod: string | undefined) => void;
 
 /** An error that came over the wire; `wire` is what the other side said. */
 export class WireFailure extends Error {

@@ -6,7 +6,7 @@ import { readFirstFrame } from '../protocol/greeting';
 import { type AgentHello, type ClientHello, decodeAgentHello, encodeHello } from '../protocol/hello';
 import { SessionError } from '../protocol/session-error';
 import type { SetTimer } from '../protocol/timer';
-import { settleVersion } from '../protocol/version';
+import { describeVersions, settleVersion, VERSION_HINT } from '../protocol/version';
 import type { Dial, Transport } from './transport';
 
 export interface Greeting {
@@ -92,11 +92,12 @@ function dialWithin(dial: Dial, limitMs: number, setTimer: SetTimer, signal?: Ab
 
 function checkVersion(own: ClientHello, agent: AgentHello): void {
   if (settleVersion(own, agent) !== undefined) return;
-  const text = `this mirrord (${own.clientVersion}) speaks protocol ${own.protocol}, the agent (${agent.agentVersion}) ${agent.protocol}`;
-  throw new SessionError('PROTOCOL_MISMATCH', text, {
+  const text = `this mirrord (${own.clientVersion}) speaks protocol ${describeVersions(own)}, the agent (${agent.agentVersion}) ${describeVersions(agent)}`;
+  const details = {
     clientProtocol: own.protocol,
     clientVersion: own.clientVersion,
     agentProtocol: agent.protocol,
     agentVersion: agent.agentVersion,
-  });
+  };
+  throw new SessionError('PROTOCOL_MISMATCH', text, details, VERSION_HINT);
 }

@@ -72,7 +72,12 @@ export class Tunnel implements AgentLink {
     this.#clock = clock;
     this.#hello = { ...hello, session: greeting.agent.session };
     this.agent = greeting.agent;
-    this.#connection = new Connection({ role: 'client', ...clock, peerWindow: greeting.agent.window });
+    this.#connection = new Connection({
+      role: 'client',
+      ...clock,
+      peerWindow: greeting.agent.window,
+      peerFeatures: greeting.agent.features,
+    });
     const stopWatching = watchForGaps({ ...clock, onGap: (ms) => this.#wakeUp(ms) });
     this.closed = new Promise((resolve) => {
       this.#connection.onClose((reason) => {

@@ -10,7 +10,7 @@ import {
   service,
   waitForDeployment,
 } from '../support/cluster';
-import { clusterEnv, preload } from '../support/spawn-app';
+import { cli, clusterEnv, preload } from '../support/spawn-app';
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), 'utf8');
 const app = new URL('./fixtures/incoming-app.cjs', import.meta.url).pathname;
@@ -28,10 +28,12 @@ export interface IncomingWorld {
   namespace: string;
   targetPod: string;
   callerIP: string;
+  /** Asks the target for that many seconds without a pause; see `load.cjs`. */
+  load(seconds: number): Promise<{ counts: { developer?: number; pod?: number }; failures: string[] }>;
   /** What a pod beside the target gets, see `incoming-caller.cjs`. */
   call(kind: string, header?: string, host?: string): Promise<any>;
   /** Starts the app of the developer and waits until it listens. */
-  develop(incoming: Record<string, string>, ports?: string): Promise<Developer>;
+  develop(variables: Record<string, string>, ports?: string, way?: 'preload' | 'exec'): Promise<Developer>;
   /** Ends all apps, whatever they do. */
   leaveAll(): Promise<void>;
   drop(): Promise<void>;
@@ -45,6 +47,7 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
     configMap(namespace, 'code', {
       'target.cjs': fixture('incoming-target.cjs'),
       'caller.cjs': fixture('incoming-caller.cjs'),
+      'load.cjs': fixture('load.cjs'),
     }),
     service(namespace, 'target', [8090, 8091, 8092]),
     deployment({ name: 'target', namespace, command: ['node', '/app/target.cjs'], port: 8090, volumes }),
@@ -63,16 +66,21 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       const command = ['node', '/app/caller.cjs', kind, host, header];
       return JSON.parse(await runInPod(namespace, caller.metadata!.name!, command));
     },
-    async develop(incoming, ports = '8090') {
+    async load(seconds) {
+      const command = ['node', '/app/load.cjs', 'target', String(seconds)];
+      return JSON.parse(await runInPod(namespace, caller.metadata!.name!, command));
+    },
+    async develop(variables, ports = '8090', way = 'preload') {
       const env: NodeJS.ProcessEnv = {
         ...process.env,
         ...clusterEnv('deployment/target', namespace),
         MIRRORD_PROGRESS: 'off',
         APP_PORTS: ports,
-        ...incoming,
+        ...variables,
       };
       for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
-      const child = spawn(process.execPath, ['-r', preload, app], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+      const args = way === 'exec' ? [cli, 'exec', '--', process.execPath, app] : ['-r', preload, app];
+      const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
       developers.add(child);
       const developer = watch(child);
       await eventually(

@@ -96,7 +96,7 @@ describe('an app whose agent goes', () => {
       const { again } = await line('the app to reach the pod again', (said) => said.again, 90_000);
       const pod = await waitForDeployment(world.namespace, 'target');
       expect(again).toEqual({ caller: pod.status!.podIP, file: 'data of the pod: ✔\n', family: 4 });
-      expect(stderr().match(/the agent is gone/g)).toHaveLength(1);
+      expect(stderr().match(/the agent is gone|goes away/g)).toHaveLength(1);
       child.kill('SIGTERM');
       expect(await exited).toEqual({ code: 0, signal: null });
       await nothingLeft(world.namespace, 30_000);

@@ -140,7 +140,7 @@ describe('the agent’s door', () => {
     const { enter, acceptor } = startAgent();
     for (let n = 0; n < MAX_SESSIONS; n += 1) expect((await enter()).session).toBeTruthy();
     const oneMore = await enter();
-    expect(oneMore.goaway).toMatchObject({ code: GoawayCode.BUSY, text: '64 sessions' });
+    expect(oneMore.goaway).toMatchObject({ code: GoawayCode.BUSY, text: `${MAX_SESSIONS} sessions` });
     expect(acceptor.sessions).toBe(MAX_SESSIONS);
   });
 
@@ -196,7 +196,7 @@ describe('sessions whose clients are lost', () => {
     expect(acceptor.sessions).toBe(MAX_PARKED + 1);
     await lose(lost[MAX_PARKED]!);
     expect(acceptor.sessions).toBe(MAX_PARKED);
-    expect(reasons).toEqual(['the agent keeps 16 sessions without a client; this one was lost first']);
+    expect(reasons).toEqual([`the agent keeps ${MAX_PARKED} sessions without a client; this one was lost first`]);
     expect((await enter({ session: lost[0]!.session })).goaway).toMatchObject({ code: GoawayCode.UNKNOWN_SESSION });
     expect((await enter({ session: lost[1]!.session })).session).toBe(lost[1]!.session);
     acceptor.close();

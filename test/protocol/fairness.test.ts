@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encode } from '../../src/protocol/codec';
 import { FrameDecoder } from '../../src/protocol/decoder';
 import { type Frame, FrameType } from '../../src/protocol/frame';
-import { INITIAL_WINDOW, TRANSPORT_QUEUE, WRITE_BATCH } from '../../src/protocol/limits';
+import { INITIAL_WINDOW, MAX_WINDOW, TRANSPORT_QUEUE, WRITE_BATCH } from '../../src/protocol/limits';
 import type { MuxStream } from '../../src/protocol/session-types';
 import { ANSWER, RawPeer, settle, TCP, World } from './world';
 
@@ -200,7 +200,7 @@ describe('a stream', () => {
     expect(world.clock.pending).toBe(0);
   });
 
-  it('grows its window while it is used up within two round trips, up to 4 MiB', async () => {
+  it('grows its window while it is used up within two round trips, up to its limit', async () => {
     const { world, streams } = await saturated(1);
     streams[0]!.onData = (chunk) => streams[0]!.consumed(chunk.byteLength);
     for (let n = 0; n < 150; n += 1) {
@@ -212,7 +212,7 @@ describe('a stream', () => {
       world.deliver('toAgent', 1e9);
       await settle();
     }
-    expect(world.client.stats.windowSum).toBe(4 * 1024 * 1024);
+    expect(world.client.stats.windowSum).toBe(MAX_WINDOW);
   });
 });
 

@@ -8,6 +8,7 @@ import {
   KubeConfig,
   type KubernetesObject,
   KubernetesObjectApi,
+  type V1Deployment,
   type V1Job,
   type V1Pod,
   type V1Status,
@@ -52,6 +53,32 @@ export async function waitForDeployment(namespace: string, name: string): Promis
 export async function podsOf(namespace: string, app: string): Promise<V1Pod[]> {
   const { items } = await core.listNamespacedPod({ namespace, labelSelector: `app=${app}` });
   return items.filter((pod) => !pod.metadata?.deletionTimestamp);
+}
+
+/** Starts a rollout that replaces all pods, as `kubectl rollout restart` does. */
+export async function restartDeployment(namespace: string, name: string): Promise<void> {
+  await changeDeployment(namespace, name, (found) => {
+    const { template } = found.spec!;
+    template.metadata = { ...template.metadata, annotations: { restarted: new Date().toISOString() } };
+  });
+}
+
+export async function scaleDeployment(namespace: string, name: string, replicas: number): Promise<void> {
+  await changeDeployment(namespace, name, (found) => {
+    found.spec!.replicas = replicas;
+  });
+}
+
+/** Others write to it too: what was read may be old by the time it is written. */
+async function changeDeployment(namespace: string, name: string, change: (found: V1Deployment) => void): Promise<void> {
+  await eventually(`deployment ${name} to be changed`, async () => {
+    const body = await apps.readNamespacedDeployment({ namespace, name });
+    change(body);
+    return apps.replaceNamespacedDeployment({ namespace, name, body }).catch((error) => {
+      if (error.code === 409) return undefined;
+      throw error;
+    });
+  });
 }
 
 /** The Jobs of our agents in that namespace. */

@@ -1,7 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import type { SocketAddress } from '../../protocol/contract';
 import type { MuxStream } from '../../protocol/session-types';
-import { resetSocket } from '../../protocol/splice';
 import type { Exemption } from './rules/rules';
 import type { Subscriber } from './subscriber';
 
@@ -45,11 +44,6 @@ export function openToClient(
   const signal = AbortSignal.timeout(OPEN_LIMIT_MS);
   const { mode, port } = params;
   return session.open({ kind: 'incoming', subscription: id, mode, port, peerAddress, podAddress, http }, signal);
-}
-
-/** As the peer of a connection sees one that nobody listens for: RST, not FIN. */
-export function reset(socket: Socket): void {
-  resetSocket(socket);
 }
 
 export function toAddress(address = '', port = 0): SocketAddress {

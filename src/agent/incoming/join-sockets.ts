@@ -1,15 +1,12 @@
 import { resetSocket, type SplicableSocket } from '../../protocol/splice';
 
-/** A socket, or a stream that stands for one. */
-export type ByteDuplex = SplicableSocket;
-
 /** Joins two connections for good: bytes, half-close and reset both ways, with back-pressure. */
-export function joinSockets(one: ByteDuplex, other: ByteDuplex): void {
+export function joinSockets(one: SplicableSocket, other: SplicableSocket): void {
   forward(one, other);
   forward(other, one);
 }
 
-function forward(from: ByteDuplex, to: ByteDuplex): void {
+function forward(from: SplicableSocket, to: SplicableSocket): void {
   from.on('error', () => resetSocket(to));
   from.on('close', () => {
     // Without an end that was passed on, the other side would wait for ever.

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { MuxStream } from '../../protocol/session-types';
-import { spliceSocket } from '../../protocol/splice';
+import { resetSocket, spliceSocket } from '../../protocol/splice';
 import { answerAndEnd, badGateway, refusalText } from './bad-gateway';
-import { openToClient, reset, type Taken } from './connections';
+import { openToClient, type Taken } from './connections';
 import { joinSockets } from './join-sockets';
 import type { FirstBytes } from './peek';
 import type { Subscriber } from './subscriber';
@@ -23,7 +23,7 @@ export async function passToPod({ taken, rest, connectToPod }: RawConnection, po
     if (rest.length > 0) other.write(rest);
     joinSockets(socket, other);
   } catch {
-    reset(socket);
+    resetSocket(socket);
   }
 }
 
@@ -39,7 +39,7 @@ export async function stealRaw(connection: RawConnection, subscriber: Subscriber
     if (subscriber.params.fallback === 'pod') return passToPod(connection);
     if (kind === 'http2') throw error;
     if (kind === 'http1') answerAndEnd(socket, badGateway(refusalText(subscriber, error)));
-    else reset(socket);
+    else resetSocket(socket);
     return;
   }
   // What happened while the stream was opened has had no listener: splicing hears only what comes.

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../protocol/splice';
 import type { Log } from '../log';
-import { connectToPod, reset, type Taken } from './connections';
+import { connectToPod, type Taken } from './connections';
 import type { RequestFacts } from './filter/compile';
 import { Http1Connection } from './http1/connection';
 import { Http2Connection } from './http2/connection';
@@ -54,7 +55,7 @@ export async function takeConnection(taken: Taken, context: TakeContext): Promis
     await stealRaw(connection, owner!).catch(() => takeHttp2({ ...byRequest, copies: [] }));
   } catch (error) {
     log.debug('a connection was dropped', { reason: (error as Error)?.message });
-    reset(socket);
+    resetSocket(socket);
   }
 }
 

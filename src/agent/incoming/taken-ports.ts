@@ -42,7 +42,7 @@ export class TakenPorts {
       } catch (error) {
         this.#ports.delete(port);
         listeners.close();
-        if (this.#ports.size === 0) this.#dropHolder();
+        this.#endLater();
         throw error;
       }
     });
@@ -58,11 +58,7 @@ export class TakenPorts {
   }
 
   async #leave(ports: number[]): Promise<void> {
-    for (const port of ports) {
-      const listeners = this.#ports.get(port);
-      this.#ports.delete(port);
-      if (listeners) setTimeout(listeners.close, LISTENER_LINGER_MS);
-    }
+    this.#closeListeners(ports);
     try {
       await this.#apply();
     } catch (error) {
@@ -70,7 +66,7 @@ export class TakenPorts {
       this.#dropHolder();
       if (this.#ports.size > 0) this.#lose((error as Error).message);
     }
-    setTimeout(() => this.#endIfDrained(), LISTENER_LINGER_MS);
+    this.#endLater();
   }
 
   async #apply(): Promise<void> {
@@ -80,16 +76,22 @@ export class TakenPorts {
   async #startHolder(): Promise<RuleHolder> {
     const { exemption, log } = this.#options;
     return startRules(exemption, log, (reason) => {
-      // Called of a holder that was not closed, and there is one at a time.
-      this.#holder = undefined;
       this.#lose(reason);
+      this.#endLater();
     });
   }
 
   #lose(reason: string): void {
-    for (const listeners of this.#ports.values()) listeners.close();
-    this.#ports.clear();
+    this.#closeListeners(this.#ports.keys());
     this.#options.onLost(reason);
+  }
+
+  #closeListeners(ports: Iterable<number>): void {
+    for (const port of ports) {
+      const listeners = this.#ports.get(port);
+      this.#ports.delete(port);
+      if (listeners) setTimeout(listeners.close, LISTENER_LINGER_MS);
+    }
   }
 
   #accept(socket: Socket, podAddress: SocketAddress): void {
@@ -101,6 +103,10 @@ export class TakenPorts {
     });
     const peerAddress = toAddress(socket.remoteAddress, socket.remotePort);
     this.#options.onConnection({ socket, podAddress, peerAddress });
+  }
+
+  #endLater(): void {
+    setTimeout(() => this.#endIfDrained(), LISTENER_LINGER_MS);
   }
 
   #endIfDrained(): void {

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Server, Socket } from 'node:net';
 import { SessionAcceptor } from '../../protocol/acceptor';
+import { VERSION_HINT } from '../../protocol/version';
 import { VERSION } from '../../version';
 import type { AgentSettings } from '../arguments';
 import { RecordResolver } from '../dns/records';
@@ -46,6 +47,8 @@ export class AgentServer {
         log.info('session started', { client: hello.clientName, sessions: this.#acceptor.sessions });
         serveSession(connection, hello.clientName, context, log);
       },
+      onRefused: ({ clientName }, text) =>
+        log.warn(`a client was refused: ${text}. ${VERSION_HINT}`, { client: clientName }),
       onSessionEnd: (remaining) => {
         if (remaining === 0) this.#leaveAfter(settings.idleTimeout, `no session for ${settings.idleTimeout} s`);
       },

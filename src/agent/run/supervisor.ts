@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { VERSION } from '../../version';
 import type { AgentSettings, TargetRequest } from '../arguments';
+import { sweep } from '../incoming/rules/sweep';
 import type { Log } from '../log';
 import { waitForTarget } from '../target/find-target';
 import { holdProcess } from '../target/held-process';
@@ -62,6 +63,8 @@ export async function supervise(settings: AgentSettings, request: TargetRequest,
   const { code, signal } = await worker.ended;
   stopWatch();
   stopResolver();
+  // Its rules go with it, or with a process beside it; this is for one that was killed together with both.
+  if (code !== EXIT.ok) await sweep(['nsenter', `--net=${current.networkPath}`, '--']);
   if (code === EXIT.ok || stopping) return EXIT.ok;
   log.error('the worker ended by itself', { code: code ?? undefined, signal: signal ?? undefined });
   return EXIT.failed;

@@ -7,6 +7,8 @@ import { type ProcessFacts, readProcess } from './process-facts';
 export interface HeldProcess {
   root: TargetRoot;
   environPath: string;
+  /** Its network namespace, as any process of the node may open it. */
+  networkPath: string;
   close(): void;
 }
 
@@ -32,5 +34,10 @@ export function holdProcess({ pid, startTime, innerPid }: ProcessFacts): HeldPro
     throw gone();
   }
   const folder = `/proc/self/fd/${fd}`;
-  return { root: { path: `${folder}/root`, innerPid }, environPath: `${folder}/environ`, close: () => closeSync(fd) };
+  return {
+    root: { path: `${folder}/root`, innerPid },
+    environPath: `${folder}/environ`,
+    networkPath: `/proc/${process.pid}/fd/${fd}/ns/net`,
+    close: () => closeSync(fd),
+  };
 }

@@ -1,69 +1,59 @@
 import fs from 'node:fs';
-import { formatError, MirrordError } from '../../errors';
-import type { AgentEvents, IncomingSubscribed } from '../../protocol/contract';
-import { type AgentLink, type IncomingRequest, WireFailure } from '../../protocol/session-types';
-import { subscriberName } from '../client-name';
+import { MirrordError } from '../../errors';
+import type { IncomingSubscribed } from '../../protocol/contract';
+import type { AgentLink } from '../../protocol/session-types';
 import type { AppServer } from '../messages';
 import { writeStderr } from '../progress-lines';
-import { deliver } from './deliver';
-import type { Destination } from './dial-app';
 import { PeerFile } from './peer-file';
 import { viewPeerTable } from './peer-table';
+import { type Entry, Subscriptions } from './subscriptions';
 
-type Link = Pick<AgentLink, 'call' | 'onOpen' | 'onEvent'>;
-
-interface Entry extends Destination {
-  /** The agent's number; undefined while it is asked, and after it was refused. */
-  subscription: number | undefined;
-  closed: boolean;
-}
+type Link = Pick<AgentLink, 'call' | 'onOpen' | 'onEvent' | 'onAgent' | 'closed'>;
+type Asked = Promise<IncomingSubscribed>;
 
 /**
- * The app's servers and their subscriptions at the agent, and the delivery of what the agent hands over. The app's own port stays
- * as it is: connections from the pod are made to it like any other.
+ * The app's servers, and what was asked for them of each agent of the session. The app's own port stays as it is: connections
+ * from the pod are made to it like any other.
  */
 export class IncomingTraffic {
   readonly #entries = new Map<number, Entry>();
-  /** What is being asked of the agent about a port of the pod: a server that comes back waits for the end of the one before. */
-  readonly #asking = new Map<number, Promise<unknown>>();
+  readonly #agents = new Map<Link, Subscriptions>();
+  /** Servers that began to listen while there was no agent. */
+  readonly #waiting = new Map<Entry, (asked: Asked) => void>();
   readonly #tell: (message: string) => void;
-  #link: Link | undefined;
+  #used = false;
   #file: PeerFile | undefined;
 
   constructor(tell = (message: string) => writeStderr(`${message}\n`)) {
     this.#tell = tell;
   }
 
-  /** The link to the agent. Servers that listen already are subscribed. */
+  /** The session's link. Servers that listen are subscribed at each agent it has and will have. */
   use(link: Link): void {
-    this.#link = link;
-    link.onOpen((request) => void this.#take(request));
-    link.onEvent((name, data) => {
-      if (name === 'incoming.ended') this.#ended(data as AgentEvents['incoming.ended']);
-    });
-    this.resubscribe();
+    this.#used = true;
+    if (link.onAgent) link.onAgent((agent, pod) => this.#add(agent, pod));
+    else this.#add(link, undefined);
   }
 
-  /** The link leads to another agent, which knows nothing of what was subscribed. */
-  resubscribe(): void {
-    for (const entry of this.#entries.values()) {
-      entry.subscription = undefined;
-      this.#subscribe(entry).catch((error: unknown) => this.#tell(formatError(notHad(entry, error))));
-    }
-  }
-
-  /** Resolves when the agent takes the port's connections. Rejects with WireFailure or MirrordError. */
-  listen(server: AppServer): Promise<IncomingSubscribed> {
+  /**
+   * Resolves when the agents take the port's connections. Where one of several refuses, that is told and the others go on.
+   * Rejects with WireFailure or MirrordError when there is none that takes them.
+   */
+  async listen(server: AppServer): Asked {
+    if (!this.#used) throw new MirrordError('NOT_READY', 'a server listened before the session was up');
     if (server.peersFile !== undefined) this.#file ??= new PeerFile(server.peersFile, fs);
-    const entry: Entry = {
-      server,
-      peers: viewPeerTable(server.peers),
-      file: this.#file,
-      subscription: undefined,
-      closed: false,
-    };
+    const entry: Entry = { server, peers: viewPeerTable(server.peers), file: this.#file, closed: false };
     this.#entries.set(server.key, entry);
-    return this.#subscribe(entry);
+    if (this.#agents.size === 0) return new Promise((resolve) => this.#waiting.set(entry, resolve));
+    const agents = [...this.#agents.values()];
+    const answers = await Promise.allSettled(agents.map((agent) => agent.subscribe(entry)));
+    const taken = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    if (taken.length === 0) throw (answers[0] as PromiseRejectedResult).reason;
+    for (const [index, answer] of answers.entries()) {
+      if (answer.status === 'rejected') agents[index]!.tellRefusal(entry, answer.reason);
+    }
+    const replaced = taken.flatMap((result) => result.replaced ?? []);
+    return { ...taken[0]!, ...(replaced.length > 0 && { replaced }) };
   }
 
   /** New connections stay with the pod; those that were delivered go on. */
@@ -72,82 +62,29 @@ export class IncomingTraffic {
     if (!entry) return;
     entry.closed = true;
     this.#entries.delete(key);
-    // One that is still being asked for is given back when the answer is there.
-    this.#release(entry);
+    this.#waiting.delete(entry);
+    for (const agent of this.#agents.values()) agent.release(entry);
   }
 
   close(): void {
-    // The goodbye of the session releases everything at the agent.
+    // The goodbye of the session releases everything at the agents.
     for (const entry of this.#entries.values()) entry.closed = true;
     this.#entries.clear();
     this.#file?.close();
   }
 
-  async #subscribe(entry: Entry): Promise<IncomingSubscribed> {
-    const { subscription } = entry.server;
-    return this.#inTurn(subscription.port, async () => {
-      const link = this.#link;
-      if (!link) throw new MirrordError('NOT_READY', 'a server listened before the session was up');
-      const { result } = await link.call('incoming.subscribe', { ...subscription, owner: subscriberName() });
-      entry.subscription = result.subscription;
-      if (entry.closed) this.#release(entry);
-      return result;
-    });
+  #add(link: Link, pod: string | undefined): void {
+    // One of the further agents has become the first.
+    if (this.#agents.has(link)) return;
+    const agent = new Subscriptions(link, pod, this.#tell);
+    this.#agents.set(link, agent);
+    void link.closed.then(() => this.#agents.delete(link));
+    for (const entry of this.#entries.values()) {
+      const asked = agent.subscribe(entry);
+      const waits = this.#waiting.get(entry);
+      this.#waiting.delete(entry);
+      if (waits) waits(asked);
+      else asked.catch((error: unknown) => agent.tellRefusal(entry, error));
+    }
   }
-
-  #release(entry: Entry): void {
-    const { subscription } = entry;
-    if (subscription === undefined) return;
-    entry.subscription = undefined;
-    const { port } = entry.server.subscription;
-    // A link that is gone has released it.
-    this.#inTurn(port, async () => this.#link?.call('incoming.unsubscribe', { subscription })).catch(() => {});
-  }
-
-  /** One question about a port at a time. Calls of one link overtake each other, and a port given up may be wanted again at once. */
-  #inTurn<T>(port: number, ask: () => Promise<T>): Promise<T> {
-    const before = this.#asking.get(port) ?? Promise.resolve();
-    const answer = before.catch(() => {}).then(ask);
-    this.#asking.set(port, answer);
-    const forget = () => {
-      if (this.#asking.get(port) === answer) this.#asking.delete(port);
-    };
-    answer.then(forget, forget);
-    return answer;
-  }
-
-  async #take(request: IncomingRequest): Promise<void> {
-    const { subscription, port } = request.metadata;
-    let aborted = false;
-    request.onAbort = () => {
-      aborted = true;
-    };
-    // The first connection may come in the same breath as the answer that names its subscription.
-    if (!this.#find(subscription)) await this.#asking.get(port)?.catch(() => {});
-    if (aborted) return;
-    const entry = this.#find(subscription);
-    if (entry) await deliver(request, entry);
-    else request.refuse({ code: 'ECONNREFUSED', message: 'the app does not listen on that port any more' });
-  }
-
-  #find(subscription: number): Entry | undefined {
-    for (const entry of this.#entries.values()) if (entry.subscription === subscription) return entry;
-    return undefined;
-  }
-
-  #ended({ subscription, reason }: AgentEvents['incoming.ended']): void {
-    const entry = this.#find(subscription);
-    if (!entry) return;
-    entry.subscription = undefined;
-    const { port, mode } = entry.server.subscription;
-    const text = `port ${port} of the pod is not ${mode === 'steal' ? 'stolen' : 'mirrored'} any more: ${reason}`;
-    this.#tell(formatError(new MirrordError('INCOMING_ENDED', text, { hint: GOES_ON })));
-  }
-}
-
-const GOES_ON = 'The app goes on; on that port it hears from this machine only.';
-
-function notHad({ server }: Entry, error: unknown): MirrordError {
-  const { code, message } = error instanceof WireFailure ? error : (error as MirrordError);
-  return new MirrordError(code, `port ${server.subscription.port} of the pod: ${message}`, { hint: GOES_ON });
 }

@@ -149,7 +149,7 @@ if [ -n "$NO_TOOLS" ]; then
   cp "$(command -v mount)" "$FOLDER/mount"; mkdir -p "$FOLDER/empty"
   for d in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do "$FOLDER/mount" --bind "$FOLDER/empty" $d; done
 fi
-exec "$NODE" "$AGENT" "$@"`;
+exec \${GROUP:+setpriv --regid "$GROUP" --clear-groups} "$NODE" "$AGENT" "$@"`;
 
 function startAgent(
   { nodePid, folder, agentBundle }: Pick<PodNode, 'nodePid' | 'folder' | 'agentBundle'>,

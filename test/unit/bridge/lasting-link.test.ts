@@ -26,18 +26,18 @@ const gone = new MirrordError('LINK_LOST', 'the agent has ended');
 const call = async (link: AgentLink, timeoutMs?: number) => (await link.call('info', {}, { timeoutMs })).result;
 
 describe('a session whose agent goes', () => {
-  it('tells the next agent who takes connections and events, and the session that it has to subscribe again', async () => {
+  it('tells the next agent who takes connections and events, and whoever asks for things of each agent', async () => {
     const first = namedLink('first');
     const second = namedLink('second');
     const link = new LastingLink(first, { renew: async () => second });
-    let renewed = 0;
+    const agents: AgentLink[] = [];
     const handlers = [() => {}, () => {}] as const;
     link.onOpen(handlers[0]);
     link.onEvent(handlers[1]);
-    link.onRenewed(() => (renewed += 1));
+    link.onAgent((agent) => agents.push(agent));
     expect(first.handlers).toEqual(handlers);
     first.end(gone);
-    await expect.poll(() => renewed).toBe(1);
+    await expect.poll(() => agents).toEqual([first, second]);
     expect(second.handlers).toEqual(handlers);
     await link.close();
   });
@@ -101,5 +101,85 @@ describe('a session whose agent goes', () => {
     await expect(waiting).rejects.toMatchObject({ code: 'SESSION_CLOSED' });
     renew(second);
     expect(await second.closed).toBeUndefined();
+  });
+});
+
+describe('a session that leaves its agent', () => {
+  it('asks the next one as soon as it is there, and lets the one before end by itself', async () => {
+    const [first, second, third] = ['first', 'second', 'third'].map(namedLink) as ReturnType<typeof namedLink>[];
+    let renew!: (link: AgentLink) => void;
+    const told: (string | boolean)[] = [];
+    const link = new LastingLink(first!, {
+      renew: () => new Promise((resolve) => (renew = resolve)),
+      onLost: ({ message }) => told.push(message),
+      onRenewed: (early) => told.push(early),
+    });
+    link.moveOn();
+    link.moveOn();
+    expect(await call(link)).toBe('first');
+    renew(second!);
+    await expect.poll(() => call(link)).toBe('second');
+    first!.end(gone);
+    await first!.closed;
+    expect(await call(link)).toBe('second');
+    expect(told).toEqual([true]);
+    // The second one is the session's now, in every respect.
+    second!.end(gone);
+    await expect.poll(() => link.renewing).toBe(true);
+    renew(third!);
+    expect(await call(link)).toBe('third');
+    expect(told).toEqual([true, 'the agent has ended', false]);
+    await link.close();
+  });
+
+  it('keeps it when no other one comes up, and ends only when that one has ended too', async () => {
+    const first = namedLink('first');
+    let tries = 0;
+    const link = new LastingLink(first, {
+      firstDelayMs: 1,
+      renew: async () => {
+        tries += 1;
+        throw new MirrordError('AGENT_IMAGE_PULL', `try ${tries}`);
+      },
+    });
+    link.moveOn();
+    await expect.poll(() => tries).toBe(5);
+    await expect.poll(() => link.renewing).toBe(false);
+    expect(await call(link)).toBe('first');
+    first.end(gone);
+    expect(await link.closed).toMatchObject({ code: 'AGENT_IMAGE_PULL', message: 'try 6' });
+  });
+
+  it('tries again at once when there is a reason to', async () => {
+    const [first, second] = [namedLink('first'), namedLink('second')];
+    let tries = 0;
+    const link = new LastingLink(first, {
+      firstDelayMs: 3_600_000,
+      renew: async () => {
+        tries += 1;
+        if (tries === 1) throw new MirrordError('TARGET_NOT_READY', 'not yet');
+        return second;
+      },
+    });
+    link.moveOn();
+    await expect.poll(() => tries).toBe(1);
+    link.hurry();
+    await expect.poll(() => call(link)).toBe('second');
+    await link.close();
+  });
+
+  it('closes them all', async () => {
+    const [first, second, replica] = [namedLink('first'), namedLink('second'), namedLink('replica')];
+    const link = new LastingLink(first, { renew: async () => second });
+    const pods: (string | undefined)[] = [];
+    link.add(replica, 'web-2');
+    link.onAgent((_, pod) => pods.push(pod));
+    link.moveOn();
+    await expect.poll(() => call(link)).toBe('second');
+    expect(pods).toEqual([undefined, 'web-2', undefined]);
+    await link.close();
+    expect(await Promise.all([first, second, replica, link].map(({ closed }) => closed))).toEqual(
+      Array(4).fill(undefined),
+    );
   });
 });

@@ -301,6 +301,10 @@ describe('targets', () => {
     expect(fromFile({ target: 'pod/x' }).config.replicas).toBe('one');
     expect(fromFile({ target: { deployment: 'web', replicas: 'all' } }).config.replicas).toBe('all');
     expect(fromFile({ target }, { MIRRORD_TARGET_REPLICAS: 'all' }).config.replicas).toBe('all');
+    expect(fromFile({ target: { deployment: 'web', replicas: 'all' } }).warnings).toEqual([]);
+    expect(fromFile({ target: { path: 'pod/web-1', replicas: 'all' } }).warnings).toEqual([
+      'target.replicas has no effect here: a pod that is named is one pod.',
+    ]);
   });
 
   it('take their namespace from the target, the shortcut or the environment', () => {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { resetSocket } from '../../../protocol/splice';
 import { answerAndEnd, badGateway, refusalText } from '../bad-gateway';
-import { openToClient, reset, type Taken } from '../connections';
+import { openToClient, type Taken } from '../connections';
 import type { RequestFacts } from '../filter/compile';
 import { joinSockets } from '../join-sockets';
 import { MirrorCopy } from '../mirror';
@@ -57,14 +57,14 @@ export class Http1Connection {
     try {
       for (let head = await this.#nextRequest(); head; head = await this.#nextRequest()) {
         // It was told that the connection ends, and has crossed that with a request: nobody answers it here, nor there.
-        if (this.#client.writableEnded) return reset(this.#client);
+        if (this.#client.writableEnded) return resetSocket(this.#client);
         if (!(await this.#serveRequest(head))) return;
       }
       for (const { socket } of this.#destinations.values()) socket.end();
       this.#client.end();
     } catch (error) {
       if (error instanceof MalformedMessage) return await this.#passRest();
-      reset(this.#client);
+      resetSocket(this.#client);
       this.#abandon();
     } finally {
       for (const copy of this.#copies.values()) copy.end();
@@ -140,7 +140,7 @@ export class Http1Connection {
       if (subscriber.params.fallback === 'pod' && isRepeatable(request.head)) return this.#exchange(request, undefined);
       answerAndEnd(this.#client, badGateway(refusalText(subscriber, { message: 'their process has ended' })));
     } else if (inOrder) answerAndEnd(this.#client, Buffer.alloc(0));
-    else reset(this.#client);
+    else resetSocket(this.#client);
     return false;
   }
 
@@ -162,7 +162,7 @@ export class Http1Connection {
     } catch (error) {
       if (winner?.params.fallback === 'pod') return this.#destinationFor(undefined);
       if (winner) answerAndEnd(this.#client, badGateway(refusalText(winner, error)));
-      else reset(this.#client);
+      else resetSocket(this.#client);
       return undefined;
     }
   }

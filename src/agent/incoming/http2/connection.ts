@@ -6,8 +6,9 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../../protocol/splice';
 import { refusalText } from '../bad-gateway';
-import { openToClient, reset, type Taken } from '../connections';
+import { openToClient, type Taken } from '../connections';
 import type { RequestFacts } from '../filter/compile';
 import type { Route } from '../routing';
 import { StreamDuplex } from '../stream-duplex';
@@ -15,7 +16,7 @@ import type { Subscriber } from '../subscriber';
 import { copyRequest } from './copy';
 import { passedOn } from './header-list';
 import { LIMITS, MAX_STREAMS, SETTINGS } from './limits';
-import { passStream } from './pass-stream';
+import { isOpen, type PassedRequest, passStream, receiveTrailers } from './pass-stream';
 import { readBody } from './read-body';
 import { Http2Upstream } from './upstream';
 
@@ -28,8 +29,7 @@ export interface Http2Options {
   onLag(subscriber: Subscriber): void;
 }
 
-interface Request {
-  stream: ServerHttp2Stream;
+interface Request extends PassedRequest {
   headers: OutgoingHttpHeaders;
   /** It has no body. */
   ended: boolean;
@@ -49,7 +49,8 @@ export class Http2Connection {
     this.#server.on('sessionError', () => socket.destroy());
     this.#server.on('stream', (stream, headers, flags, raw: string[] = []) => {
       stream.on('error', () => {});
-      const request = { stream, headers: passedOn(headers, raw), ended: (flags & END_STREAM) !== 0 };
+      const ended = (flags & END_STREAM) !== 0;
+      const request = { stream, headers: passedOn(headers, raw), trailers: receiveTrailers(stream), ended };
       this.#serve(request, factsOf(headers, raw)).catch(() => stream.close(INTERNAL_ERROR));
     });
     socket.once('close', () => this.#close());
@@ -69,12 +70,12 @@ export class Http2Connection {
     } catch (error) {
       failure = error;
     }
-    if (stream.destroyed) return;
+    if (!isOpen(stream)) return;
     // In the breath in which it begins to be read: whoever comes later misses what the others have had.
     for (const subscriber of copies) this.#copy(subscriber, request);
     if (upstream) this.#pass(request, upstream, winner);
     else if (winner) refuse(stream, refusalText(winner, failure));
-    else reset(this.#options.taken.socket);
+    else resetSocket(this.#options.taken.socket);
   }
 
   async #reach(winner: Subscriber | undefined): Promise<Http2Upstream> {
@@ -89,10 +90,10 @@ export class Http2Connection {
     }
   }
 
-  #pass({ stream, headers, ended }: Request, upstream: Http2Upstream, winner: Subscriber | undefined): void {
-    passStream(stream, upstream.request(headers, ended), () => {
+  #pass(request: Request, upstream: Http2Upstream, winner: Subscriber | undefined): void {
+    passStream(request, upstream.request(request.headers, request.ended), () => {
       if (!winner || !upstream.isOver) return false;
-      refuse(stream, refusalText(winner, { message: 'their process has ended' }));
+      refuse(request.stream, refusalText(winner, { message: 'their process has ended' }));
       return true;
     });
   }
@@ -134,7 +135,7 @@ function factsOf(headers: IncomingHttpHeaders, raw: string[]): RequestFacts {
 }
 
 function refuse(stream: ServerHttp2Stream, text: string): void {
-  if (stream.destroyed) return;
+  if (!isOpen(stream)) return;
   // The rest of the request may still come, and is of no use to anybody.
   stream.unpipe();
   stream.respond({ ':status': 502, 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });

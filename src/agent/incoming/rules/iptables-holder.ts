@@ -1,32 +1,32 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import type { Server } from 'node:net';
 import { MirrordError } from '../../../errors';
 import { cleanupScript, hookScript, restoreText } from './iptables-text';
-import type { Exemption, Redirect, RuleHolder } from './rules';
+import type { HolderOptions, Redirect, RuleHolder } from './rules';
+import { showInUse, sweep } from './sweep';
 
 const COMMAND_LIMIT_MS = 10_000;
 
-export interface IptablesOptions {
-  id: string;
-  exemption: Exemption;
-  onLost: (reason: string) => void;
-}
-
 /**
  * Rules for nodes without nft or without tables that have an owner. The kernel keeps them whatever ends, so a process waits
- * for the end of this one, and takes them away then.
+ * for the end of this one, and takes them away then; when it is killed as well, the supervisor does, or the next agent.
  */
 export class IptablesHolder implements RuleHolder {
-  readonly #options: IptablesOptions;
-  readonly #cleaner: ChildProcess;
+  readonly #options: HolderOptions;
   readonly #hooked = new Set<4 | 6>();
+  #cleaner: ChildProcess | undefined;
+  #inUse: Server | undefined;
+  /** Settles when a cleaner that was killed has a successor. */
+  #repaired: Promise<void> = Promise.resolve();
   #started = false;
   #closed = false;
-  #queue: Promise<void> = Promise.resolve();
 
   /** Rejects with RULES_UNAVAILABLE. */
-  static async start(options: IptablesOptions): Promise<IptablesHolder> {
+  static async start(options: HolderOptions): Promise<IptablesHolder> {
+    await sweep();
     const holder = new IptablesHolder(options);
     try {
+      holder.#inUse = await showInUse(options.id);
       await holder.replace([]);
       holder.#started = true;
       return holder;
@@ -36,35 +36,23 @@ export class IptablesHolder implements RuleHolder {
     }
   }
 
-  private constructor(options: IptablesOptions) {
+  private constructor(options: HolderOptions) {
     this.#options = options;
-    // Detached: a signal to the whole group must not end the one that cleans up.
-    this.#cleaner = spawn('sh', ['-c', `cat >/dev/null; ${cleanupScript(options.id)}`], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true,
-    });
-    this.#cleaner.stdin?.on('error', () => {});
-    this.#cleaner.on('error', () => this.#lost('sh could not be started'));
-    this.#cleaner.on('exit', (code, signal) => this.#lost(`the cleaner ended (${signal ?? `exit code ${code}`})`));
   }
 
-  /** For tests: the process that takes the rules away. */
-  get pid(): number | undefined {
-    return this.#cleaner.pid;
-  }
-
-  replace(redirects: Redirect[]): Promise<void> {
-    const done = this.#queue.then(() => this.#replace(redirects));
-    this.#queue = done.catch(() => {});
-    return done;
+  async replace(redirects: Redirect[]): Promise<void> {
+    await this.#repaired;
+    await this.#replace(redirects);
   }
 
   close(): void {
     this.#closed = true;
-    this.#cleaner.stdin?.end();
+    this.#cleaner?.stdin?.end();
+    this.#inUse?.close();
   }
 
   async #replace(redirects: Redirect[]): Promise<void> {
+    this.#cleaner ??= this.#startCleaner();
     const { id, exemption } = this.#options;
     for (const family of [4, 6] as const) {
       const used = this.#hooked.has(family) || redirects.some((redirect) => redirect.family === family);
@@ -77,12 +65,31 @@ export class IptablesHolder implements RuleHolder {
     }
   }
 
+  #startCleaner(): ChildProcess {
+    // Detached: a signal to the whole group must not end the one that cleans up.
+    const cleaner = spawn('sh', ['-c', `cat >/dev/null; ${cleanupScript(this.#options.id)}`], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    });
+    cleaner.stdin?.on('error', () => {});
+    cleaner.on('error', () => this.#lost('sh could not be started'));
+    cleaner.on('exit', (code, signal) => this.#lost(`the cleaner ended (${signal ?? `exit code ${code}`})`));
+    return cleaner;
+  }
+
   #lost(reason: string): void {
     if (this.#closed) return;
-    this.#closed = true;
-    execFile('sh', ['-c', cleanupScript(this.#options.id)], { timeout: COMMAND_LIMIT_MS }, () => {
-      if (this.#started) this.#options.onLost(reason);
-    });
+    this.#cleaner = undefined;
+    if (!this.#started) return;
+    // What keeps redirected connections going stays, with one that cleans up; if that cannot be, nothing may stay.
+    this.#repaired = this.#replace([]).catch(
+      () =>
+        new Promise((resolve) => {
+          this.#hooked.clear();
+          execFile('sh', ['-c', cleanupScript(this.#options.id)], { timeout: COMMAND_LIMIT_MS }, () => resolve());
+        }),
+    );
+    void this.#repaired.then(() => this.#options.onLost(reason));
   }
 }
 

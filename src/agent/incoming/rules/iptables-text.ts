@@ -71,3 +71,12 @@ export function cleanupScript(id: string): string {
   ]);
   return lines.map((line) => `${line} 2>/dev/null`).join('; ');
 }
+
+/** A shell script that takes away all chains of agents that live no more, in the network namespace it runs in. */
+export function sweepScript(): string {
+  const ids = (tool: string) =>
+    `${tool}-save -t nat 2>/dev/null | sed -n 's/^:${chainsOf('').inbound}\\([0-9a-f]*\\) .*/\\1/p'`;
+  return `for id in $(${ids('iptables')}; ${ids('ip6tables')}); do
+    grep -q "@mirrord-rules-$id" /proc/net/unix || { ${cleanupScript('$id')}; }
+  done`;
+}

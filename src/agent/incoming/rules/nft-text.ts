@@ -16,7 +16,7 @@ export function createTable(table: string): string {
 }
 
 /**
- * One line, and so one transaction, that puts these redirects in place of all others. `mark` is found again in a listing.
+ * One line, and so one transaction, that puts these redirects in place of all others.
  *
  * The chains and the rule on connection tracking stay even without redirects: without either, connections that were
  * redirected are cut.
@@ -42,9 +42,13 @@ export function replaceRules(
     ...redirects.map(({ listener }) =>
       rule('input', `tcp dport ${listener} ct status & dnat == 0 reject with tcp reset`),
     ),
-    rule('input', `ct state established accept comment "${mark}"`),
+    keepTracking(table, mark),
   ].join('; ');
 }
+
+/** A rule that keeps connection tracking on; `mark` is found again in a listing. */
+export const keepTracking = (table: string, mark: string): string =>
+  `add rule inet ${table} input ct state established accept comment "${mark}"`;
 
 function destination({ address, family }: Redirect): string {
   if (family === 6) return `ip6 daddr ${address === 'loopback' ? '::1' : address}`;

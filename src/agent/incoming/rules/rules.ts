@@ -15,7 +15,15 @@ export interface Exemption {
   group: number | undefined;
 }
 
-/** Keeps redirect rules in the network namespace of this process; they are gone when it dies. */
+export interface HolderOptions {
+  /** Tells this holder's rules from those of others. */
+  id: string;
+  exemption: Exemption;
+  /** The redirects went away by themselves. Connections that were redirected go on, and `replace` makes new ones. */
+  onLost: (reason: string) => void;
+}
+
+/** Keeps redirect rules in the network namespace of this process; they are gone when it dies. One call at a time. */
 export interface RuleHolder {
   /** All rules from now on, in one step. Connections that were redirected before stay so. Rejects with a MirrordError. */
   replace(redirects: Redirect[]): Promise<void>;

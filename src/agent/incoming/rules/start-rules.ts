@@ -13,7 +13,7 @@ export async function startRules(
 ): Promise<RuleHolder> {
   const id = randomBytes(4).toString('hex');
   try {
-    return await NftHolder.start({ table: `mirrord_${id}`, exemption, onLost });
+    return await NftHolder.start({ id, exemption, onLost });
   } catch (first) {
     const { message } = first as Error;
     log.warn(`no nftables table with an owner, trying iptables: ${message}`);

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { until, whyNot } from '../pod-node';
+import { type Agent, until, whyNot } from '../pod-node';
+import { ask } from './ask';
 import { deliverTo, httpServer } from './developer';
 import { type IncomingWorld, POD_IP, startIncomingWorld } from './world';
 
@@ -8,6 +10,14 @@ const reason = whyNot();
 
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+
+/** The processes of an agent that holds rules: who redirects, and who keeps what is redirected. */
+function processesOf(agent: Agent) {
+  const supervisor = agent.pid();
+  const worker = childrenOf(supervisor)[0]!;
+  const [rules, keeper] = childrenOf(worker).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nft\n');
+  return { supervisor, worker, rules: rules!, keeper: keeper! };
+}
 
 /** Callers that never stop, each on a fresh connection, whatever became of those before. Keeps what each was told. */
 const startLoad = ({ args, kept, require }: any): void => {
@@ -34,7 +44,7 @@ describe.skipIf(reason)('whatever is killed under load', () => {
   let world: IncomingWorld | undefined;
   afterEach(() => world?.close());
 
-  it.each(['worker', 'supervisor', 'both', 'rules'])(
+  it.each(['worker', 'supervisor', 'both', 'rules', 'rules and keeper'])(
     '%s: the pod answers within a second, and no rule is left',
     async (victim) => {
       world = await startIncomingWorld();
@@ -51,10 +61,14 @@ describe.skipIf(reason)('whatever is killed under load', () => {
         const seen = await caller.run(readLoad);
         if (seen.filter(({ what }) => what === 'developer').length > 20) break;
       }
-      const supervisor = world.agent.pid();
-      const worker = childrenOf(supervisor)[0]!;
-      const holder = childrenOf(worker).find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'nft\n')!;
-      const victims = { worker: [worker], supervisor: [supervisor], both: [supervisor, worker], rules: [holder] };
+      const { supervisor, worker, rules, keeper } = processesOf(world.agent);
+      const victims = {
+        worker: [worker],
+        supervisor: [supervisor],
+        both: [supervisor, worker],
+        rules: [rules],
+        'rules and keeper': [keeper, rules],
+      };
       const killedAt = Date.now();
       for (const pid of victims[victim as 'both']) process.kill(pid, 'SIGKILL');
       await until('the rules to be gone', () => !world!.rules().includes('mirrord'));
@@ -67,7 +81,7 @@ describe.skipIf(reason)('whatever is killed under load', () => {
       console.log(
         `${victim} killed: rules gone after ${goneAt - killedAt} ms, pod answers after ${served - killedAt} ms`,
       );
-      if (victim === 'rules') {
+      if (victim.startsWith('rules')) {
         await until('the client to hear of it', () => client.ended[0]);
         expect(client.ended[0]!.reason).toContain('SIGKILL');
         await client.subscribe({ port: 8080 });
@@ -77,6 +91,37 @@ describe.skipIf(reason)('whatever is killed under load', () => {
     },
     30_000,
   );
+
+  it.each(['rules', 'keeper'] as const)('%s: a request that waits is answered, by who has it', async (victim) => {
+    world = await startIncomingWorld();
+    await world.pod.run(({ require }: any) => {
+      const server = require('node:http').createServer((_request: any, response: any) => response.end('pod'));
+      return new Promise<void>((resolve) => server.listen(8080, () => resolve()));
+    });
+    const client = await world.connect();
+    const waiting: ServerResponse[] = [];
+    deliverTo(
+      client,
+      await httpServer((request, response) => {
+        if (request.url === '/wait') waiting.push(response);
+        else response.end('developer');
+      }),
+    );
+    await client.subscribe({ port: 8080 });
+    const to = { host: POD_IP, port: 8080 };
+    const waits = world.caller.run(ask, { ...to, path: '/wait' });
+    const inside = world.pod.run(ask, { ...to, host: '127.0.0.1', path: '/wait' });
+    await until('the requests to wait', () => waiting.length === 2);
+    process.kill(processesOf(world.agent)[victim], 'SIGKILL');
+    if (victim === 'rules') await until('the client to hear of it', () => client.ended[0]);
+    else await until('the keeper to be back', () => processesOf(world!.agent).keeper !== undefined);
+    expect(await world.caller.run(ask, to)).toBe(victim === 'rules' ? '200 pod' : '200 developer');
+    for (const response of waiting) response.end('late');
+    expect(await waits).toBe('200 late');
+    expect(await inside).toBe('200 late');
+    void client.link.close();
+    await until('the rules to be gone', () => !world!.rules().includes('mirrord'));
+  });
 
   it('the end of the agent and of a session takes the rules away', async () => {
     world = await startIncomingWorld();

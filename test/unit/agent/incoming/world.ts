@@ -8,6 +8,8 @@ import { type Agent, type PodNode, startPodNode, TOKEN } from '../pod-node';
 
 export const POD_IP = '10.98.0.1';
 export const CALLER_IP = '10.98.0.2';
+export const POD_IP6 = 'fd98::1';
+export const CALLER_IP6 = 'fd98::2';
 
 interface Context<A> {
   args: A;
@@ -56,11 +58,13 @@ export interface IncomingWorld {
   pod: Peer;
   caller: Peer;
   connect(name?: string): Promise<Client>;
+  /** One more agent of the same pod. */
+  another(env?: Record<string, string>): Promise<Pick<IncomingWorld, 'agent' | 'connect'>>;
   rules(): string;
   close(): void;
 }
 
-/** @param env Of the agent. */
+/** @param env Of the agent; GROUP is the group it runs with. */
 export async function startIncomingWorld(env: Record<string, string> = {}): Promise<IncomingWorld> {
   const node = await startPodNode();
   const inPod = ['nsenter', '--target', String(node.targetPid), '--net', '--'];
@@ -71,23 +75,30 @@ export async function startIncomingWorld(env: Record<string, string> = {}): Prom
     execFileSync(command[0]!, [...command.slice(1), 'sh', '-ec', script], { stdio: 'pipe' });
   sh(
     inPod,
-    `ip link add cable type veth peer name eth0 netns ${caller.pid}; ip addr add ${POD_IP}/24 dev cable; ip link set cable up`,
+    `ip link add cable type veth peer name eth0 netns ${caller.pid}; ip link set cable up
+    ip addr add ${POD_IP}/24 dev cable; ip addr add ${POD_IP6}/64 dev cable nodad`,
   );
   sh(
     ['nsenter', '--target', String(caller.pid), '--net', '--'],
-    `ip link set lo up; ip addr add ${CALLER_IP}/24 dev eth0; ip link set eth0 up`,
+    `ip link set lo up; ip link set eth0 up
+    ip addr add ${CALLER_IP}/24 dev eth0; ip addr add ${CALLER_IP6}/64 dev eth0 nodad`,
   );
-  const agent = node.startAgent(['--port', '0', 'targeted', '--container-id', node.containerId], {
-    MIRRORD_AGENT_LOG_LEVEL: 'debug',
-    ...env,
-  });
-  const port = await agent.ready();
+  const another = async (env: Record<string, string> = {}) => {
+    const agent = node.startAgent(['--port', '0', 'targeted', '--container-id', node.containerId], {
+      MIRRORD_AGENT_LOG_LEVEL: 'debug',
+      ...env,
+    });
+    const port = await agent.ready();
+    return { agent, connect: (name = 'test') => connectClient(port, name) };
+  };
+  const { agent, connect } = await another(env);
   return {
     node,
     agent,
     pod,
     caller,
-    connect: (name = 'test') => connectClient(port, name),
+    connect,
+    another,
     rules: () =>
       execFileSync(inPod[0]!, [...inPod.slice(1), 'nft', 'list', 'ruleset'], { encoding: 'utf8', stdio: 'pipe' }),
     close() {

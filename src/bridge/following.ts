@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ResolvedConfig } from '../config/types';
+import { isMirrordError, MirrordError } from '../errors';
+import type { AgentHandle, ChosenTarget, Progress, TargetPods } from '../kube/types';
+import type { AgentLink } from '../protocol/session-types';
+import type { BringUpOptions } from './bring-up';
+import type { LastingLink } from './lasting-link';
+import { type Member, Replicas } from './replicas';
+
+/** Pods of a target that get an agent, the first one included. */
+export const MAX_AGENTS = 20;
+/** Milliseconds until the pods are watched again after that has failed. */
+const WATCH_AGAIN = 30_000;
+/** Milliseconds a start waits for the agents beside the first one. */
+const START_WAIT = 10_000;
+
+export interface FollowedAgent {
+  handle: Pick<AgentHandle, 'handoff' | 'dial'> & Partial<Pick<AgentHandle, 'siblings' | 'release'>>;
+  link: AgentLink;
+}
+
+/** Brings up an agent for the best pod, or, with `start`, the one that this starts. */
+export type BringUp = (signal: AbortSignal, start?: BringUpOptions['start']) => Promise<FollowedAgent>;
+
+export interface FollowingOptions {
+  config: Pick<ResolvedConfig, 'target' | 'replicas'>;
+  link: LastingLink;
+  first: FollowedAgent;
+  bringUp: BringUp;
+  progress: Progress;
+  /** The set of agents has changed. */
+  onChange: () => void;
+}
+
+type Sibling = Member & { target: ChosenTarget };
+
+/**
+ * Watches the pods of the target for as long as the session lasts: leaves an agent whose pod goes away before it has gone,
+ * and, with all replicas, keeps an agent at each of the other pods.
+ */
+export class Following {
+  readonly #options: FollowingOptions;
+  readonly #stop = new AbortController();
+  #watch = new AbortController();
+  readonly #replicas: Replicas<Sibling, FollowedAgent>;
+  #pods: TargetPods | undefined;
+  #firstLook: (() => void) | undefined;
+  #tooMany = false;
+  /** Container the session is at, and the one it is to leave. */
+  #at: string | undefined;
+  #leaving: string | undefined;
+  /** The agent that was started by the name of the target: whose connections to the API server are in use. */
+  #root: FollowedAgent['handle'];
+
+  constructor(options: FollowingOptions) {
+    this.#options = options;
+    const { first, link, progress, bringUp, onChange } = options;
+    this.#root = first.handle;
+    this.#at = first.handle.handoff.target?.containerId;
+    const warn = (text: string) => progress({ type: 'warn', step: 'replicas', text });
+    this.#replicas = new Replicas<Sibling, FollowedAgent>({
+      connect: ({ target }, signal) => bringUp(signal, (guard) => this.#root.siblings!.start(target, signal, guard)),
+      onUp: (agent, { pod }) => {
+        progress({ type: 'done', step: 'replicas', text: `pod ${pod} has an agent too` });
+        link.add(agent.link, pod);
+        onChange();
+      },
+      onFailed: ({ pod }, error, failures) => {
+        if (failures === 1) warn(`pod ${pod} has no agent, what comes to it stays there: ${inOneLine(error)}`);
+      },
+      onEnded: ({ pod }, reason, wanted) => {
+        if (wanted) warn(`the agent of pod ${pod} is gone, a new one is being started (${inOneLine(reason)})`);
+        onChange();
+      },
+    });
+  }
+
+  /** Agents beside the current one. */
+  get others(): FollowedAgent[] {
+    return this.#replicas.up;
+  }
+
+  /** Resolves at once, or with all replicas when each has an agent or has failed, at the latest after ten seconds. */
+  async start(signal?: AbortSignal): Promise<void> {
+    const looked = new Promise<void>((resolve) => {
+      this.#firstLook = resolve;
+    });
+    if (!this.#root.siblings) return;
+    void this.#follow();
+    if (this.#options.config.replicas !== 'all') return;
+    const done = new AbortController();
+    const either = AbortSignal.any([done.signal, ...(signal ? [signal] : [])]);
+    const late = sleep(START_WAIT, undefined, { signal: either }).catch(() => {});
+    await Promise.race([late, looked.then(() => this.#replicas.tried())]);
+    done.abort();
+  }
+
+  /**
+   * The next agent of the session: one that is up already, if there are any.
+   *
+   * @throws MirrordError TARGET_NOT_READY, and as `bringUp` does
+   */
+  async next(signal: AbortSignal): Promise<FollowedAgent> {
+    const { config, bringUp } = this.#options;
+    if (config.replicas === 'all' && this.#pods) {
+      // They are started by what is seen of the pods; a second start for the same pod would meet the first as a stranger.
+      await this.#replicas.tried();
+      const taken = this.#replicas.take(this.#pods.ready.map(({ containerId }) => containerId));
+      if (!taken) throw new MirrordError('TARGET_NOT_READY', 'no pod of the target has an agent');
+      this.#at = taken.handle.handoff.target?.containerId;
+      return taken;
+    }
+    const agent = await bringUp(signal);
+    this.#at = agent.handle.handoff.target?.containerId;
+    this.#root.release?.();
+    this.#root = agent.handle;
+    // The name may stand for other pods by now: a cron job's next job has labels of its own.
+    this.#watch.abort();
+    return agent;
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#replicas.close();
+  }
+
+  async #follow(): Promise<void> {
+    const { config, progress } = this.#options;
+    let told = false;
+    while (!this.#stop.signal.aborted) {
+      this.#watch = new AbortController();
+      const signal = AbortSignal.any([this.#stop.signal, this.#watch.signal]);
+      try {
+        await this.#root.siblings?.follow((pods) => !signal.aborted && this.#look(pods), signal);
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        const forbidden = code(error) === 'FORBIDDEN';
+        // Whoever may not watch can do without: what is lost is noticed when the link ends.
+        if (!told && !signal.aborted && (config.replicas === 'all' || !forbidden)) {
+          told = true;
+          const text = `changes of the target's pods are not seen: ${inOneLine(error)}`;
+          progress({ type: 'warn', step: 'replicas', text });
+        }
+        this.#firstLook?.();
+        if (forbidden) return;
+      }
+      if (!signal.aborted) await sleep(WATCH_AGAIN, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #look(pods: TargetPods): void {
+    if (this.#stop.signal.aborted) return;
+    this.#pods = pods;
+    const { link, config } = this.#options;
+    if (config.replicas === 'all') this.#want(pods);
+    if (this.#at !== undefined && !pods.staying.has(this.#at) && this.#leaving !== this.#at) {
+      this.#leaving = this.#at;
+      this.#tellOfNamedPod(pods);
+      link.moveOn();
+    }
+    if (pods.ready.length > 0) link.hurry();
+    this.#firstLook?.();
+  }
+
+  #tellOfNamedPod({ names }: TargetPods): void {
+    const { config, progress } = this.#options;
+    if (config.target.kind !== 'pod' || names.has(config.target.name)) return;
+    const text = `pod ${config.target.name} goes away. It was named itself, so no other one takes its place: the app goes on without a pod. To follow a rollout, name what the pod belongs to, such as deployment/NAME (see: mirrord ls). A new pod of the same name is taken.`;
+    progress({ type: 'warn', step: 'replicas', text });
+  }
+
+  #want({ ready, staying }: TargetPods): void {
+    // A pod that is not ready for a while keeps the agent it has.
+    const kept = this.#replicas.up.flatMap(({ handle }) => handle.handoff.target ?? []);
+    const all = new Map([...kept, ...ready].map((target) => [target.containerId, target]));
+    const wanted = [...all.values()].filter(({ containerId }) => containerId !== this.#at && staying.has(containerId));
+    const tooMany = wanted.length > MAX_AGENTS - 1;
+    if (tooMany && !this.#tooMany) {
+      const text = `the target has ${wanted.length + 1} pods; ${MAX_AGENTS} of them have an agent, the others keep what comes to them`;
+      this.#options.progress({ type: 'warn', step: 'replicas', text });
+    }
+    this.#tooMany = tooMany;
+    this.#replicas.want(
+      wanted.slice(0, MAX_AGENTS - 1).map((target) => ({ key: target.containerId, pod: target.pod, target })),
+    );
+  }
+}
+
+function code(error: unknown): string | undefined {
+  return isMirrordError(error) ? error.code : undefined;
+}
+
+/** Without the hint and the lines of evidence: an app is running meanwhile. */
+function inOneLine(error: unknown): string {
+  const { message = String(error) } = (error ?? { message: 'no reason is known' }) as Error;
+  const named = code(error);
+  return `${named ? `${named}: ` : ''}${message.split('\n')[0]}`;
+}

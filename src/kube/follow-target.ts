@@ -1,0 +1,74 @@
+import type { NamedTarget } from '../config/types';
+import { isMirrordError } from '../errors';
+import { chooseContainer, containerStatus } from './choose-container';
+import type { Cluster } from './cluster';
+import { chooseTargets } from './find-target';
+import type { Pod } from './objects';
+import { type PodQuery, podsOf } from './targets/pods-of';
+import { isRunning } from './targets/rank-pods';
+import { isAgent } from './targets/read-objects';
+import type { ChosenTarget, TargetPods } from './types';
+import { watchObjects } from './watch';
+
+/** Milliseconds without an event after which the pods are listed: a session lasts for hours, and nothing depends on this. */
+const LIST_AFTER = 60_000;
+
+/**
+ * Watches the pods of a target until the signal aborts.
+ *
+ * @throws MirrordError FORBIDDEN and others of the API; TARGET_NOT_FOUND when the workload is gone
+ */
+export async function followTarget(
+  cluster: Cluster,
+  target: NamedTarget,
+  namespace: string,
+  onChange: (pods: TargetPods) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const query = await queryOf(cluster, target, namespace, signal);
+  await watchObjects<Pod>(cluster, {
+    path: `/api/v1/namespaces/${namespace}/pods`,
+    query: query.query,
+    resource: 'pods',
+    namespace,
+    listAfter: LIST_AFTER,
+    whole: true,
+    signal,
+    onChange: (pods) => onChange(seen(pods, query, target, namespace)),
+  });
+}
+
+/** A pod that is named may be gone already, and come back. */
+async function queryOf(cluster: Cluster, target: NamedTarget, namespace: string, signal: AbortSignal) {
+  if (target.kind !== 'pod') return podsOf({ cluster, namespace, signal }, target);
+  const query: PodQuery = {
+    query: { fieldSelector: `metadata.name=${target.name}` },
+    whenEmpty: { message: '', hint: '' },
+  };
+  return query;
+}
+
+function seen(pods: Pod[], query: PodQuery, target: NamedTarget, namespace: string): TargetPods {
+  const staying = pods.filter((pod) => !isAgent(pod) && !pod.metadata.deletionTimestamp);
+  return {
+    ready: readyOf(staying, query, target, namespace),
+    staying: new Set(staying.flatMap((pod) => runningContainer(pod, target))),
+    names: new Set(staying.map(({ metadata }) => metadata.name)),
+  };
+}
+
+function readyOf(pods: Pod[], query: PodQuery, target: NamedTarget, namespace: string): ChosenTarget[] {
+  try {
+    return chooseTargets(pods, query, target, namespace).map((found) => found.target);
+  } catch (error) {
+    // None is ready, or the container that was named is in none of them any more.
+    if (isMirrordError(error)) return [];
+    throw error;
+  }
+}
+
+function runningContainer(pod: Pod, { container }: NamedTarget): string[] {
+  const name = container ?? chooseContainer(pod, undefined).name;
+  const id = containerStatus(pod, name)?.containerID;
+  return id && isRunning(pod, name) ? [id] : [];
+}
