@@ -96,6 +96,8 @@ export class Apps {
     else if (message.type === 'failed') this.judgeFailure(slot, message);
     else {
       slot.lastSuccess = Math.max(slot.lastSuccess, message.began);
+      for (const { to, backAt } of this.kills)
+        if (message.began > to && !backAt.has(slot)) backAt.set(slot, Date.now());
       if (!message.ok) this.differ(`app ${slot.index}: a wrong result: ${JSON.stringify(message)}`);
       if (message.type === 'call') this.totals.calls += 1;
       else {
@@ -107,7 +109,8 @@ export class Apps {
 
   /** What was open when the agent was killed, or asked for before its end was noticed, may be lost, once; nothing else may. */
   judgeFailure(slot, { what, lane = 'calls', code, message, began }) {
-    const kill = this.kills.findLast(({ from, to }) => Date.now() >= from && (began <= to || slot.lastSuccess < to));
+    // An app that a synchronous call has blocked hears of what was lost only when that call has been answered by the next agent.
+    const kill = this.kills.findLast(({ from, backAt }) => Date.now() >= from && !(began > backAt.get(slot)));
     const who = `${slot.child.pid} ${lane}`;
     const allowed = LOST_WITH_AGENT[what.split(' ')[0]].includes(code);
     if (!kill || !allowed || kill.losers.has(who)) {
@@ -132,7 +135,7 @@ export class Apps {
 
   /** An agent is about to be killed. */
   noteKill() {
-    const kill = { from: Date.now(), to: Number.POSITIVE_INFINITY, losers: new Set() };
+    const kill = { from: Date.now(), to: Number.POSITIVE_INFINITY, losers: new Set(), backAt: new Map() };
     this.kills.push(kill);
     return Object.assign(kill, {
       done: () => {

@@ -52,6 +52,9 @@ export async function storm({
     send({ weather: {} });
   };
 
+  // Outages that follow each other are one for a call that waits through all of them, and longer than it may wait.
+  const untroubled = (ms) => ms === LONG_HOLE_MS && apps.recovered({ to: Date.now() }, RECOVERY_LIMIT_MS);
+
   const killAgent = async (which) => {
     // Taken before: what fails while the command is on its way has failed because of it.
     const kill = apps.noteKill();
@@ -80,15 +83,19 @@ export async function storm({
     },
     hole: async () => {
       const ms = outage();
+      await untroubled(ms);
       say(`nothing passes for ${Math.round(ms)} ms`);
       await weatherFor({ hole: true }, ms);
+      await untroubled(ms);
     },
     stop: async () => {
       const ms = outage();
+      await untroubled(ms);
       say(`the proxy is stopped for ${Math.round(ms)} ms`);
       proxy.kill('SIGSTOP');
       await delay(ms);
       proxy.kill('SIGCONT');
+      await untroubled(ms);
     },
     killApp: async () => {
       const { index, again } = await apps.kill();

@@ -11,7 +11,6 @@ import { type Attachment, attachToOwner, watchOwner } from './control-client';
 import { LastingLink } from './lasting-link';
 import { type Member, Replicas } from './replicas';
 import { parseSession, type SessionAddress } from './session-token';
-import { tellOutages } from './tell-outages';
 import { untilGone } from './until-gone';
 
 /** Local steps and one round trip to the agent. */
@@ -140,7 +139,7 @@ async function startAlone(
   withoutOwner: WithoutOwner,
 ): Promise<AgentLink> {
   const bringUp = await withoutOwner.bringUpAgent();
-  const { link, handle } = await bringUp(config, { progress: () => {}, signal, onState: tellOutages(tell) });
+  const { link, handle } = await bringUp(config, { progress: () => {}, signal, tell });
   tell({ type: 'warn', step: 'link', text: `the agent was gone; agent ${handle.handoff.pod} serves this process now` });
   return link;
 }

@@ -7,7 +7,6 @@ import type { BringUp } from './following';
 import type { StartInput } from './messages';
 import { openSession } from './open-session';
 import { Reaper } from './reaper';
-import { tellOutages } from './tell-outages';
 
 /** What a start may take beyond the agent's own limit: reading, finding the target, the first round trips. */
 const BESIDE_AGENT_MS = 30_000;
@@ -34,7 +33,7 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
     for (const text of warnings) context.progress({ type: 'warn', step: 'config', text });
     const { progress, signal } = context;
     const reaper = new Reaper();
-    const agent = await bringUpAgent(config, { progress, signal, reaper, onState: tellOutages(progress) });
+    const agent = await bringUpAgent(config, { progress, signal, reaper, tell: progress });
     try {
       return await openSession(config, agent, {
         progress,
@@ -53,7 +52,6 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
 /** The steps of a start that nobody waits for are not shown; its outcome is. */
 function quietly(config: ResolvedConfig, tell: BootContext['progress']): BringUp {
   const progress: BootContext['progress'] = () => {};
-  // Of several agents one speaks for all: their links share the way.
-  return (signal, start) =>
-    bringUpAgent(config, { progress, signal, start, onState: start ? undefined : tellOutages(tell) });
+  // Of several agents, the one of the session's own pod speaks for all: they are lost together.
+  return (signal, start) => bringUpAgent(config, { progress, signal, start, tell: start ? undefined : tell });
 }

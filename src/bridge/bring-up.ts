@@ -3,9 +3,10 @@ import { isMirrordError } from '../errors';
 import { retryWhileStarting, startAgent } from '../kube/start-agent';
 import type { AgentHandle, GuardedJob, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
-import { connectTunnel, type TunnelOptions } from '../tunnel/tunnel';
+import { connectTunnel } from '../tunnel/tunnel';
 import { clientName } from './client-name';
 import { Reaper } from './reaper';
+import { tellOutages } from './tell-outages';
 import { untilGone } from './until-gone';
 
 export interface RunningAgent {
@@ -18,9 +19,10 @@ export interface BringUpOptions {
   signal: AbortSignal;
   /** Deletes the Job should this process be killed before the session is up. Default: one for this start alone. */
   reaper?: Reaper;
+  /** Is told of outages of the link. */
+  tell?: Progress;
   /** Instead of `startAgent`: for a pod that was chosen already. */
   start?: (guard: (job: GuardedJob) => void) => Promise<AgentHandle>;
-  onState?: TunnelOptions['onState'];
 }
 
 /** What becomes of a start that joined an agent which was just ending by itself. */
@@ -60,11 +62,16 @@ function wasEnding(error: unknown): boolean {
   return isMirrordError(error) && WAS_ENDING.has(error.code);
 }
 
-async function connect(handle: AgentHandle, { progress, signal, onState }: BringUpOptions): Promise<AgentLink> {
+async function connect(handle: AgentHandle, { progress, signal, tell }: BringUpOptions): Promise<AgentLink> {
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
   const { token } = handle.handoff;
   const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: untilGone(handle.dial, handle.isOver), token, clientName: clientName(), onState }),
+    connectTunnel({
+      dial: untilGone(handle.dial, handle.isOver),
+      token,
+      clientName: clientName(),
+      onState: tell && tellOutages(tell),
+    }),
   );
   if (!signal.aborted) return link;
   await link.close();

@@ -84,5 +84,5 @@ export const MAX_GREETING = 256;
  * them, the one that was lost first is given up. One alone may keep more than that. Their number has no limit of its own: a machine
  * that sleeps takes all processes of an app with it.
  */
-export const MAX_PARKED_BYTES = 64 * 1024 * 1024;
+export const MAX_PARKED_BYTES = 128 * 1024 * 1024;
 export const PARKED_CHECK = 1_000;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Cluster, until } from './support/cluster';
 import { cli, preload, runNode } from './support/run-cli';
-import { type HoldPoint, SlowApi } from './support/slow-api';
+import { SlowApi } from './support/slow-api';
+import { points } from './support/start-points';
 
 const APP = ['-e', 'console.log("started"); setInterval(() => {}, 1000)'];
 const OURS = 'labelSelector=app.kubernetes.io/managed-by=mirrord-node';
@@ -31,27 +32,6 @@ afterEach(() => {
   api.stop();
   rmSync(folder, { recursive: true, force: true });
 });
-
-const isJobs = (url: string) => /\/jobs(\?|$)/.test(url);
-const points: [string, HoldPoint][] = [
-  [
-    'the target is looked for',
-    { at: 'request', matches: (method, url) => method === 'GET' && /pods\/target/.test(url) },
-  ],
-  [
-    'the Job is on its way to the server',
-    { at: 'request', matches: (method, url) => method === 'POST' && isJobs(url) },
-  ],
-  [
-    'the Job exists and nobody here knows',
-    { at: 'answer', matches: (method, url) => method === 'POST' && isJobs(url) },
-  ],
-  [
-    'the pod of the agent is waited for',
-    { at: 'answer', matches: (method, url) => method === 'GET' && /\/pods\?/.test(url) },
-  ],
-  ['the agent is being connected to', { at: 'request', matches: (_, url) => /\/portforward/.test(url) }],
-];
 
 async function ours(resource: string, group: string): Promise<any[]> {
   return (await cluster.call('GET', `/${group}/namespaces/default/${resource}?${OURS}`)).json.items;

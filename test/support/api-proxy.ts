@@ -33,10 +33,10 @@ export class ApiProxy {
   static async start(kubeconfig: string): Promise<ApiProxy> {
     const config = load(readFileSync(kubeconfig, 'utf8')) as { clusters: { cluster: { server: string } }[] };
     const { cluster } = config.clusters[0]!;
-    const { hostname, port: serverPort } = new URL(cluster.server);
+    const { protocol, hostname, port: serverPort } = new URL(cluster.server);
     const child = fork(program, [hostname, serverPort], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const [{ port }] = await once(child, 'message');
-    cluster.server = `https://127.0.0.1:${port}`;
+    cluster.server = `${protocol}//127.0.0.1:${port}`;
     const folder = mkdtempSync(join(tmpdir(), 'mirrord-proxy-'));
     const path = join(folder, 'kubeconfig');
     writeFileSync(path, dump(config), { mode: 0o600 });
