@@ -11,8 +11,8 @@ export const Word = {
   replied: 1,
   /** Number of the synchronous call that is waited for; 0 = none. A late answer to another one is dropped. */
   expected: 2,
-  /** 0 = the reply is in the payload, 1 = it is a message on the reply port. */
-  byPort: 3,
+  /** One of `ReplyForm`. */
+  form: 3,
   metaLength: 4,
   rawLength: 5,
   /** Answer to the last probe: proves that the worker's event loop still turns. */
@@ -20,6 +20,9 @@ export const Word = {
   /** Milliseconds the start may take; 0 = not known yet. Set when the configuration has been read. */
   startLimit: 7,
 } as const;
+
+/** Where the reply is: serialized in the payload, as a message on the reply port, or as a packed stat in the payload. */
+export const ReplyForm = { serialized: 0, onPort: 1, stat: 2 } as const;
 
 export const State = { none: 0, loaded: 1, ready: 2, failed: 3, closed: 4 } as const;
 
