@@ -30,7 +30,6 @@ export default defineConfig([
   { ...common, entry: { preload: 'src/runtime/preload.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { 'bridge-worker': 'src/bridge/worker.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { 'worker-loader': 'src/bridge/worker-loader.ts' }, format: 'cjs', minify: true },
-  { ...common, entry: { 'kube-client': 'src/kube/client-node.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { reaper: 'src/kube/reap.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { agent: 'src/agent/main.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { index: 'src/index.ts' }, format: ['cjs', 'esm'], dts: true },

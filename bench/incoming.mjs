@@ -1,37 +1,94 @@
-// Requests to a pod: direct, passed through by a filter, stolen by a filter, stolen whole, mirrored.
+// Requests to a pod that has an agent, each case beside the same requests to a pod that has none, in turn.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { round, table } from './figures.mjs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { round, summarize, table } from './figures.mjs';
+import { proxiedKubeconfig } from './link-world.mjs';
 import { here, openWorld, preload } from './world.mjs';
 
+const FILTER = '^x-user: .*me.*$';
+const LOADS = {
+  'HTTP/1.1, one at a time': { protocol: 'http1', lanes: 1 },
+  'HTTP/1.1, 16 connections': { protocol: 'http1', lanes: 16 },
+  'HTTP/2, 16 streams': { protocol: 'http2', lanes: 16 },
+};
 const CASES = {
-  direct: undefined,
-  'passed through by the filter': { mode: 'true', filter: '^x-user: me$' },
-  'stolen by the filter': { mode: 'true', filter: '^x-user: me$', header: 'me' },
+  'passed through by the filter': { mode: 'true', filter: FILTER },
+  'stolen by the filter': { mode: 'true', filter: FILTER, header: 'it is me' },
   stolen: { mode: 'true' },
   mirrored: { mode: 'mirror' },
+  'mirrored, client stopped': { mode: 'mirror', stopped: true },
 };
+/** Added round trips between client and cluster for the last table, in milliseconds. */
+const ADDED_MS = 20;
+const STINT_MS = 1000;
 
-export async function run({ json, kubeconfig }) {
+export async function run({ json, kubeconfig, rounds = '3', only }) {
   const world = await openWorld({ kubeconfig });
+  const folder = mkdtempSync(join(tmpdir(), 'mirrord-incoming-'));
   try {
-    const load = await world.addPod('bench-load', 'incoming-load.cjs', ['node', '-e', 'setInterval(() => {}, 1e6)']);
-    const target = await world.addPod('bench-http', 'incoming-app.cjs', ['node', '/code/incoming-app.cjs'], 7080);
-    const measure = async (header = '') => {
-      const command = ['node', '/code/incoming-load.cjs', target.status.podIP, header];
-      return JSON.parse(await world.cluster.run(world.namespace, load.metadata.name, command));
-    };
-    const report = {};
+    const place = await openPlace(world);
+    const report = { node: process.version, cases: {}, far: {} };
     for (const [name, given] of Object.entries(CASES)) {
-      const app = given && (await develop(world.env, given));
-      report[name] = await measure(given?.header);
-      await app?.end();
+      if (only && !name.includes(only)) continue;
+      const app = await develop(world.env, given);
+      report.cases[name] = await measureCase(place, app, given, LOADS, Number(rounds));
+      await app.end();
+      if (!json) printCase(name, report.cases[name]);
     }
-    if (!json) print(report);
-    return report;
+    const { file, proxy } = await proxiedKubeconfig(world.env.KUBECONFIG, folder, ADDED_MS, { delayMs: ADDED_MS / 2 });
+    const near = { 'HTTP/1.1, one at a time': LOADS['HTTP/1.1, one at a time'] };
+    for (const name of ['passed through by the filter', 'stolen by the filter', 'stolen']) {
+      if (only && !name.includes(only)) continue;
+      const app = await develop({ ...world.env, KUBECONFIG: file }, CASES[name]);
+      const [figures] = Object.values(await measureCase(place, app, CASES[name], near, Number(rounds)));
+      report.far[name] = (figures.p50 - figures.direct.p50) / ADDED_MS;
+      await app.end();
+    }
+    proxy.close();
+    if (!json) printFar(report.far);
+    return { ...report, load: loadavg()[0] };
   } finally {
     await world.close();
+    rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function openPlace(world) {
+  const serve = ['node', '/code/incoming-app.cjs'];
+  const load = await world.addPod('bench-load', 'incoming-load.cjs', ['node', '-e', 'setInterval(() => {}, 1e6)']);
+  const direct = await world.addPod('bench-direct', 'incoming-app.cjs', serve, 7080);
+  const target = await world.addPod('bench-http', 'incoming-app.cjs', serve, 7080);
+  const measure = async (pod, { protocol, lanes }, header = '') => {
+    const command = ['node', '/code/incoming-load.cjs', pod.status.podIP, protocol, `${lanes}`, `${STINT_MS}`, header];
+    return JSON.parse(await world.cluster.run(world.namespace, load.metadata.name, command));
+  };
+  return { direct, target, measure };
+}
+
+/** For each load the medians over the rounds, of this case and of the pod without an agent beside it. */
+async function measureCase({ direct, target, measure }, app, { header, stopped }, loads, rounds) {
+  const figures = {};
+  for (const [name, load] of Object.entries(loads)) {
+    const beside = [];
+    const own = [];
+    for (let turn = 0; turn < rounds; turn++) {
+      beside.push(await measure(direct, load));
+      // For one stint only: a client that is silent for longer is taken for gone, and its copies end.
+      if (stopped) app.stop();
+      own.push(await measure(target, load, header));
+      if (stopped) app.goOn();
+    }
+    figures[name] = { ...medians(own), direct: medians(beside) };
+  }
+  return figures;
+}
+
+function medians(stints) {
+  const of = (key) => summarize(stints.map((stint) => stint[key])).median;
+  return { rps: of('rps'), p50: of('p50'), p99: of('p99') };
 }
 
 async function develop(env, { mode, filter }) {
@@ -46,6 +103,8 @@ async function develop(env, { mode, filter }) {
   });
   await once(app, 'message');
   return {
+    stop: () => app.kill('SIGSTOP'),
+    goOn: () => app.kill('SIGCONT'),
     async end() {
       const exited = once(app, 'exit');
       // In good order: the port of a session that was cut stays taken for its grace time.
@@ -55,14 +114,21 @@ async function develop(env, { mode, filter }) {
   };
 }
 
-function print(report) {
-  const rows = Object.entries(report).map(([name, { rps, p50, p99 }]) => [
+function printCase(title, figures) {
+  const rows = Object.entries(figures).map(([name, { rps, p50, p99, direct }]) => [
     name,
     round(rps, 0),
     round(p50, 2),
     round(p99, 2),
-    round(p50 / report.direct.p50, 2),
+    round(direct.rps, 0),
+    round(direct.p50, 2),
+    round(p50 / direct.p50, 2),
   ]);
-  console.log(`${process.version}; HTTP/1.1, 16 connections with keep-alive\n`);
-  console.log(table([['', 'requests/s', 'p50, ms', 'p99, ms', 'p50 against direct'], ...rows]));
+  const head = [title, 'requests/s', 'p50, ms', 'p99, ms', 'direct/s', 'direct p50', 'p50 / direct'];
+  console.log(`${table([head, ...rows])}\n`);
+}
+
+function printFar(far) {
+  const rows = Object.entries(far).map(([name, trips]) => [name, round(trips, 2)]);
+  console.log(table([[`with ${ADDED_MS} ms of added round trip`, 'round trips added to p50'], ...rows]));
 }

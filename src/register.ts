@@ -4,11 +4,14 @@
  */
 import events from 'node:events';
 import { join } from 'node:path';
-import { isMainThread, workerData } from 'node:worker_threads';
+import { getEnvironmentData, isMainThread, setEnvironmentData, workerData } from 'node:worker_threads';
 import { bundlePaths } from './runtime/bundle-paths';
 import { whyDormant } from './runtime/dormant';
 import { withPreload } from './runtime/inherit';
 import { isInternalThread } from './runtime/internal-thread';
+
+/** Told by the main thread of a tool to its threads: they cannot see what runs there. */
+const TOOL = 'mirrord.tool';
 
 const reason = whyDormant({
   env: process.env,
@@ -16,12 +19,14 @@ const reason = whyDormant({
   isMainThread,
   isInternalThread: isInternalThread(isMainThread, workerData),
   isActive: (events as unknown as Record<symbol, unknown>)[Symbol.for('mirrord.session')] !== undefined,
+  isToolThread: !isMainThread && getEnvironmentData(TOOL) === true,
 });
 
 if (reason === undefined) {
   const { preload } = require(join(__dirname, 'preload.cjs')) as typeof import('./runtime/preload');
   preload(bundlePaths(__dirname));
 } else if (reason === 'tool') {
+  setEnvironmentData(TOOL, true);
   // Itself it stays as it is; the programs it starts find the preload in the environment.
   process.env.NODE_OPTIONS = withPreload(process.env.NODE_OPTIONS, bundlePaths(__dirname).register);
 }

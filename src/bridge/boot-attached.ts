@@ -1,10 +1,10 @@
-import type { ResolvedConfig } from '../config/types';
+import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import { isMirrordError } from '../errors';
 import type { AgentHandoff, DialHandoff, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { Dial, Transport } from '../tunnel/transport';
 import { connectTunnel } from '../tunnel/tunnel';
-import type { Boot } from './boot';
+import type { Boot, BootContext, Booted } from './boot';
 import type { BringUpOptions, RunningAgent } from './bring-up';
 import { clientName } from './client-name';
 import { type Attachment, attachToOwner } from './control-client';
@@ -18,6 +18,7 @@ const START_LIMIT_MS = 30_000;
 /** What is loaded only when the owner is gone; a process that ends before its owner never needs it. */
 export interface WithoutOwner {
   dialHandoff(): Promise<DialHandoff>;
+  ownerBoot(): Promise<(overrides: ConfigOverrides) => Boot>;
   bringUpAgent(): Promise<(config: ResolvedConfig, options: BringUpOptions) => Promise<RunningAgent>>;
 }
 
@@ -27,7 +28,13 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
     const onFailure = context.env.MIRRORD_ON_FAILURE === 'continue' ? 'continue' : 'exit';
     context.onConfig({ startLimitMs: START_LIMIT_MS, onFailure });
     const address = parseSession(session);
-    let attachment = await attachToOwner(address, context.signal);
+    let attachment: Attachment;
+    try {
+      attachment = await attachToOwner(address, context.signal);
+    } catch (error) {
+      if (!isOwnerGone(error)) throw error;
+      return startAfterOwner(error, context, withoutOwner);
+    }
     const { facts } = attachment.answer;
     const first = await connectThrough(attachment, address, withoutOwner);
     const link = new LastingLink(first, {
@@ -56,6 +63,20 @@ function connectThrough(
     token: answer.handoff.token,
     clientName: clientName(),
   });
+}
+
+/**
+ * The owner ended before this process was started, and with it went what it would have handed over. What is left is what the
+ * environment and the files say; the variables of the pod were inherited.
+ */
+async function startAfterOwner(cause: unknown, context: BootContext, withoutOwner: WithoutOwner): Promise<Booted> {
+  const boot = (await withoutOwner.ownerBoot())({});
+  try {
+    return await boot(context);
+  } catch (error) {
+    // Nobody has named a target: then this says more.
+    throw isMirrordError(error) && error.code === 'TARGET_MISSING' ? cause : error;
+  }
 }
 
 /** Neither owner nor agent: the Job's name is the same for everybody, so the processes that are left meet at one agent. */
@@ -93,7 +114,8 @@ function redial(address: SessionAddress, handoff: AgentHandoff, { dialHandoff }:
     } catch (error) {
       if (!isMirrordError(error) || error.code !== 'ATTACH_FAILED') throw error;
     }
-    direct = untilGone((await dialHandoff())(handoff));
+    const agent = (await dialHandoff())(handoff);
+    direct = untilGone(agent.dial, agent.isOver);
     return direct(signal);
   };
 }

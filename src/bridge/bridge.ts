@@ -13,13 +13,16 @@ import {
 } from './await-start';
 import { unpackFailure } from './failure';
 import type { AppServer, FromWorker, ReadyData, Reply, StartInput, ToWorker, WireOutcome } from './messages';
-import { State, Word } from './shared-memory';
+import { LAST_WORDS, State, Word } from './shared-memory';
 import { type SpawnedWorker, spawnWorker } from './spawn-worker';
 import { SYNC_LIMITS, SyncCalls, type SyncLimits, sessionClosed, workerFailed } from './sync-calls';
 
 // An app under fake timers must not stop these, nor its exit wait by a clock that stands still.
 const { setTimeout, clearTimeout, setImmediate } = globalThis;
 const now = performance.now.bind(performance);
+
+/** Milliseconds between looks at whether an exit still delivers something. */
+const LOOK_EVERY = 50;
 
 export interface BridgeOptions {
   /** File of the worker. */
@@ -116,7 +119,10 @@ export class Bridge {
       });
       const ready = this.outcome.take();
       if (!ready) throw new StartFailure(this.dead ?? workerFailed(this.outcome.step), undefined);
-      return ready;
+      if (!signal?.aborted) return ready;
+      // The session was up at that very moment: it ends in order.
+      await this.close();
+      throw new StartFailure(startAborted(), undefined);
     } catch (error) {
       this.die(error as Error);
       void this.worker.terminate();
@@ -234,12 +240,18 @@ export class Bridge {
     this.dead = sessionClosed('another call');
     const { words } = this.spawned.memory;
     this.post({ type: 'close', hurry: true });
-    const until = now() + limitMs;
+    const last = now() + limitMs + LAST_WORDS.limitMs + LAST_WORDS.stallMs;
+    let until = now() + limitMs;
+    let seen = Atomics.load(words, Word.lastWords);
     for (;;) {
+      const progress = Atomics.load(words, Word.lastWords);
+      // The worker gives up before this thread does, and says how it ended.
+      if (progress !== seen) until = Math.min(last, now() + limitMs + LAST_WORDS.stallMs);
+      seen = progress;
       const state = Atomics.load(words, Word.state);
       const left = until - now();
       if (state >= State.failed || left <= 0) return;
-      Atomics.wait(words, Word.state, state, left);
+      Atomics.wait(words, Word.state, state, Math.min(left, LOOK_EVERY));
     }
   }
 

@@ -60,7 +60,7 @@ async function connect(handle: AgentHandle, { progress, signal }: BringUpOptions
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
   const { token } = handle.handoff;
   const link = await retryWhileStarting(handle, () =>
-    connectTunnel({ dial: untilGone(handle.dial), token, clientName: clientName() }),
+    connectTunnel({ dial: untilGone(handle.dial, handle.isOver), token, clientName: clientName() }),
   );
   if (!signal.aborted) return link;
   await link.close();

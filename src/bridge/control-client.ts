@@ -7,8 +7,8 @@ import { MAX_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
 import type { SessionAddress } from './session-token';
 
-/** The owner is on the same host: what takes longer than this does not come. */
-const ANSWER_LIMIT = 5_000;
+/** The owner is on the same host, but may have a hundred others to answer first, on a machine that starts them all. */
+const ANSWER_LIMIT = 15_000;
 
 /** This file is loaded once for each thread that has a session. */
 const OWN_NAME = randomBytes(8).toString('hex');
@@ -38,7 +38,7 @@ export async function attachToOwner(
     signal?.throwIfAborted();
     const reason = (cause as Error).message;
     throw new MirrordError('ATTACH_FAILED', `cannot join the session of the parent process: ${reason}`, {
-      hint: 'The process that owned the session has probably ended. Unset MIRRORD_SESSION to start a new session, or start this program from a process that has one.',
+      hint: 'The process that owned the session has probably ended. Name a target (MIRRORD_TARGET) for a session of its own, or start this program from a process that has one.',
       cause,
     });
   }

@@ -11,11 +11,14 @@ import { passOn } from './pass-on';
 import { Presence } from './presence';
 import { formatSession, sameSecret } from './session-token';
 import type { SpareTransport } from './spare-transport';
+import { Turns } from './turns';
 
 /** Longest path of a Unix socket that every system takes, with some room: 104 bytes on macOS. */
 const MAX_SOCKET_PATH = 100;
 const GREETING_LIMIT = 2_000;
-const MAX_GREETING = 64;
+/** Who attaches at the same time; further ones wait, so that a hundred children do not dial the API server at once. */
+const GREETED_AT_ONCE = 32;
+const MAX_WAITING = 1_024;
 
 export interface ControlServer {
   /** Value of MIRRORD_SESSION. */
@@ -38,9 +41,11 @@ export async function startControlServer(answer: () => ControlAnswer, spare: Spa
   const place = choosePlace();
   const sockets = new Set<Socket>();
   const presence = new Presence();
-  let greeting = 0;
+  const turns = new Turns(GREETED_AT_ONCE, MAX_WAITING);
 
   async function greet(socket: Socket): Promise<void> {
+    // It may have waited for longer than whoever asked.
+    if (socket.destroyed) return;
     const line = await readLine<ControlGreeting>(socket, MAX_GREETING_LINE, GREETING_LIMIT);
     if (typeof line?.secret !== 'string' || !sameSecret(line.secret, secret)) return void socket.destroy();
     writeLine(socket, answer());
@@ -54,13 +59,8 @@ export async function startControlServer(answer: () => ControlAnswer, spare: Spa
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => {});
-    if (greeting >= MAX_GREETING) return void socket.destroy();
-    greeting += 1;
-    greet(socket)
-      .catch(() => socket.destroy())
-      .finally(() => {
-        greeting -= 1;
-      });
+    const isTaken = turns.take(() => greet(socket).catch(() => void socket.destroy()));
+    if (!isTaken) socket.destroy();
   });
   try {
     await listen(server, place.path);

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { FrameType, HEADER_BYTES, makeFrame, readU32 } from '../protocol/frame';
 import { encodeGoaway, GoawayCode } from '../protocol/goaway';
+import { MAX_FRAME_PAYLOAD } from '../protocol/limits';
 
 /**
  * How often, and for how long, it is asked what became of somebody whose connection has ended, in milliseconds. Who has only
@@ -20,13 +21,19 @@ export interface Attached {
  * that the agent would keep its session and its connections in the pod for the grace time of a lost link, for somebody who
  * cannot come back; and a test runner that ends threads by the dozen would soon be told that there is no room for more.
  *
- * Only the headers of frames are looked at: a goodbye has to stand between two of them.
+ * Only the headers of frames are looked at, and what is not a whole frame yet is held back: a goodbye has to stand between two
+ * of them, and who is killed in the middle of one would leave half of it.
  */
 export function passOnWithFarewell(from: Duplex, to: Duplex, attached: Attached): void {
-  const frames = new FrameBorders();
+  const frames = new WholeFrames();
   from.on('data', (chunk: Buffer) => {
-    frames.pass(chunk);
-    if (to.writable && !to.write(chunk)) {
+    const whole = frames.take(chunk);
+    if (!whole) return void from.destroy();
+    if (!to.writable) return;
+    to.cork();
+    for (const bytes of whole) to.write(bytes);
+    to.uncork();
+    if (to.writableNeedDrain) {
       from.pause();
       to.once('drain', () => from.resume());
     }
@@ -36,7 +43,7 @@ export function passOnWithFarewell(from: Duplex, to: Duplex, attached: Attached)
   const end = () => {
     if (ended) return;
     ended = true;
-    if (frames.lastType === FrameType.GOAWAY || !frames.atBorder) return leave(to);
+    if (frames.lastType === FrameType.GOAWAY) return leave(to);
     whenDecided(attached, (gone) => {
       if (gone && to.writable) to.write(goodbye());
       leave(to);
@@ -74,34 +81,42 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Follows a stream of frames from header to header. */
-class FrameBorders {
+/** Cuts a stream of frames where frames end. */
+class WholeFrames {
+  /** Of the last frame that was whole. */
   lastType = 0;
-  private header = Buffer.alloc(HEADER_BYTES);
+  private readonly header = Buffer.alloc(HEADER_BYTES);
   private headerLength = 0;
   private payloadLeft = 0;
+  /** The beginning of a frame whose end has not come. */
+  private begun: Buffer[] = [];
 
-  /** Whether everything up to here is complete frames. */
-  get atBorder(): boolean {
-    return this.headerLength === 0 && this.payloadLeft === 0;
-  }
-
-  pass(chunk: Buffer): void {
+  /** What is whole by now, with what was held back. Undefined: no frame is as long as the one that begins here. */
+  take(chunk: Buffer): Buffer[] | undefined {
+    let border = 0;
     for (let at = 0; at < chunk.length; ) {
       if (this.payloadLeft > 0) {
         const step = Math.min(this.payloadLeft, chunk.length - at);
         this.payloadLeft -= step;
         at += step;
-        continue;
+      } else {
+        const step = Math.min(HEADER_BYTES - this.headerLength, chunk.length - at);
+        chunk.copy(this.header, this.headerLength, at, at + step);
+        this.headerLength += step;
+        at += step;
+        if (this.headerLength < HEADER_BYTES) break;
+        this.payloadLeft = readU32(this.header, 8);
+        if (this.payloadLeft > MAX_FRAME_PAYLOAD) return undefined;
       }
-      const step = Math.min(HEADER_BYTES - this.headerLength, chunk.length - at);
-      chunk.copy(this.header, this.headerLength, at, at + step);
-      this.headerLength += step;
-      at += step;
-      if (this.headerLength < HEADER_BYTES) continue;
-      this.headerLength = 0;
+      if (this.payloadLeft > 0) continue;
       this.lastType = this.header.readUInt8(1);
-      this.payloadLeft = readU32(this.header, 8);
+      this.headerLength = 0;
+      border = at;
     }
+    const whole = border > 0 ? [...this.begun, chunk.subarray(0, border)] : [];
+    const rest = chunk.subarray(border);
+    if (border > 0) this.begun = [];
+    if (rest.length > 0) this.begun.push(rest);
+    return whole;
   }
 }

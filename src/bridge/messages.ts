@@ -42,6 +42,8 @@ export type StartInput = {
       overrides: ConfigOverrides;
       /** Child processes will attach soon: a connection to the agent is kept ready for the first one. */
       expectsChildren?: boolean;
+      /** Nobody reads from the terminal until the session is up: a credential plug-in may. */
+      terminal?: boolean;
     }
   | { role: 'attached'; session: string }
 );

@@ -2,10 +2,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { isMirrordError } from '../errors';
 import type { AgentLink, MuxStream } from '../protocol/session-types';
 import { spliceSocket } from '../protocol/splice';
+import { deliverLastWords, type LastWords, type LastWordsLimits } from './last-words';
 import type { WireOutcome } from './messages';
-
-/** Turns of the event loop without a byte after which an app that exits has said all. */
-const QUIET_TURNS = 3;
 
 export interface RelayOptions {
   /** The link to open streams on; asked for each time, as it may be replaced. */
@@ -32,11 +30,8 @@ export interface Relay {
   /** @param sourceAddress loopback address the connection will come from; 127.0.0.1 if it is not said */
   announce(id: number, sourcePort: number, sourceAddress?: string): void;
   abort(id: number): void;
-  /**
-   * For a process that exits: passes on what the app has written so far, and the end that the system would send for it.
-   * Resolves when nothing more comes, or at the limit.
-   */
-  finish(limitMs: number): Promise<void>;
+  /** For a process that exits. */
+  finish(limits: LastWordsLimits): Promise<LastWords>;
   close(): void;
 }
 
@@ -98,8 +93,6 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     opened.delete(id);
   }
 
-  const bytesRead = () => [...joined.keys()].reduce((sum, socket) => sum + socket.bytesRead, sockets.size);
-
   const relay = {
     connect(id: number, host: string, port: number) {
       const abort = new AbortController();
@@ -151,22 +144,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
         announced.delete(source);
       }
     },
-    async finish(limitMs: number) {
-      const until = performance.now() + limitMs;
-      // Accepted connections and bytes that lie in the kernel arrive in the next turns of the loop.
-      for (let quiet = 0; quiet < QUIET_TURNS; ) {
-        // Not all is said, and a cut must not look like an end: the far end is told by a reset.
-        if (performance.now() >= until) return;
-        const before = bytesRead();
-        await new Promise((resolve) => setImmediate(resolve));
-        const waits = [...joined].some(([socket, stream]) => socket.isPaused() || stream.queued > 0);
-        const idle = !waits && bytesRead() === before;
-        quiet = idle ? quiet + 1 : 0;
-      }
-      for (const stream of joined.values()) stream.end();
-      // Frames leave in the microtasks of this turn; the goodbye that follows would overtake them.
-      await new Promise((resolve) => setImmediate(resolve));
-    },
+    finish: (limits: LastWordsLimits) => deliverLastWords(sockets, joined, limits),
     close() {
       server.close();
       for (const id of [...opening.keys(), ...opened.keys()]) relay.abort(id);

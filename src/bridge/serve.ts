@@ -9,7 +9,7 @@ import { IncomingTraffic } from './incoming/incoming-traffic';
 import type { FromWorker, OnReplyPort, Reply, ToWorker, WorkerInput } from './messages';
 import { progressLines } from './progress-lines';
 import { type Relay, startRelay } from './relay';
-import { publish, State, viewSharedMemory, Word } from './shared-memory';
+import { LAST_WORDS, publish, State, viewSharedMemory, Word } from './shared-memory';
 import { workerFailed } from './sync-calls';
 import { postReply, replySync } from './sync-replies';
 
@@ -17,8 +17,6 @@ import { postReply, replySync } from './sync-replies';
 const CLOSE_LIMIT = 1_000;
 /** The same when the process exits: enough for the bytes to leave, too short to be felt. */
 const HURRIED_CLOSE_LIMIT = 30;
-/** Milliseconds for what the app has written to leave before that. Most often it is a turn or two of the event loop. */
-const HURRIED_FINISH_LIMIT = 200;
 
 /**
  * The worker's main loop: starts the session with `boot`, then serves the app's thread until `close`.
@@ -35,6 +33,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   const lines = progressLines(input.start.progress);
   let onFailure: 'exit' | 'continue' | undefined;
   let booted: Booted | undefined;
+  let closing = false;
   let relay: Relay | undefined;
   const incoming = new IncomingTraffic();
 
@@ -95,11 +94,17 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   /** What the app has written before it exits is delivered, as the system does for sockets of a process that has ended. */
   async function closeHurriedly(): Promise<void> {
     receiveAll();
-    await relay?.finish(HURRIED_FINISH_LIMIT);
-    await close(HURRIED_CLOSE_LIMIT);
+    const onProgress = () => void Atomics.add(words, Word.lastWords, 1);
+    const outcome = await relay?.finish({ ...LAST_WORDS, onProgress });
+    // Where there was much to say it fills the way to the agent: its own goodbye proves that it has it all.
+    const isMuch = outcome === 'after a while';
+    if (isMuch) onProgress();
+    await close(isMuch ? CLOSE_LIMIT : HURRIED_CLOSE_LIMIT);
   }
 
   async function close(limitMs = CLOSE_LIMIT): Promise<void> {
+    if (closing) return;
+    closing = true;
     relay?.close();
     incoming.close();
     const timer = setTimeout(finish, limitMs);

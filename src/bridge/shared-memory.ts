@@ -19,10 +19,18 @@ export const Word = {
   probe: 6,
   /** Milliseconds the start may take; 0 = not known yet. Set when the configuration has been read. */
   startLimit: 7,
+  /** Counts while the process exits and something of it is still being delivered. */
+  lastWords: 8,
 } as const;
 
 /** Where the reply is: serialized in the payload, as a message on the reply port, or as a packed stat in the payload. */
 export const ReplyForm = { serialized: 0, onPort: 1, stat: 2 } as const;
+
+/**
+ * Milliseconds for which an exit is held up at most, and for which it waits without a byte moving, while what the system has
+ * taken from the app's sockets is delivered. Most often it is a turn or two of the event loop.
+ */
+export const LAST_WORDS = { limitMs: 10_000, stallMs: 2_000 };
 
 export const State = { none: 0, loaded: 1, ready: 2, failed: 3, closed: 4 } as const;
 

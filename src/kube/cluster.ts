@@ -3,7 +3,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import { connect as tlsConnect } from 'node:tls';
 import { MirrordError } from '../errors';
 import { networkError } from './api-errors';
-import { type Credentials, dataOrFile, resolveCredentials } from './credentials';
+import { type Credentials, resolveCredentials } from './credentials';
+import { dataOrFile } from './data-or-file';
 import { type ForwardForm, forwardForms } from './forward-form';
 import { inClusterContext } from './in-cluster';
 import { type ChosenContext, chooseContext, kubeconfigPaths, readKubeconfig } from './kubeconfig';
@@ -27,9 +28,12 @@ export interface Cluster {
   secure: boolean;
   agent: HttpAgent;
   headers(): Record<string, string>;
-  /** Before a request: renews credentials that are known to expire within half a minute. */
+  /** Before a request: renews credentials that are known to expire within half a minute, and files that grow old. */
   keepFresh(): Promise<void>;
-  /** Reads credentials again, after a 401: files are rotated and plugins give short-lived tokens. */
+  /**
+   * Reads credentials again, after a 401: files are rotated, plugins give short-lived tokens, and the user may have logged in
+   * again, which is a change of the kubeconfig itself.
+   */
   renewCredentials(): Promise<void>;
   /** Forms of port-forward to try, in order; one that works moves to the front. */
   forwardForms: ForwardForm[];
@@ -41,22 +45,24 @@ export interface Cluster {
 /** Milliseconds for a TCP connection, the proxy's answer and TLS, each. */
 export const CONNECT_TIMEOUT = 15_000;
 
-/** Milliseconds: a token that expires on its way would cost a round trip and a confusing answer. */
-const EXPIRY_MARGIN = 30_000;
-
 /**
  * Reads the kubeconfig, resolves credentials and the server's name. Opens no connection yet.
  *
+ * @param accountFolder where a pod's service account is; other than usual in tests
  * @throws MirrordError KUBECONFIG_*, KUBE_*, CLUSTER_UNREACHABLE
  */
-export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv = process.env): Promise<Cluster> {
-  const context = findContext(access, env);
+export async function openCluster(
+  access: ClusterAccess,
+  env: NodeJS.ProcessEnv = process.env,
+  accountFolder?: string,
+): Promise<Cluster> {
+  const context = findContext(access, env, accountFolder);
   const server = parseServer(context);
   const secure = server.protocol === 'https:';
   const proxy = chooseProxy(server, context.cluster['proxy-url'], env);
   const dialled = (proxy ?? server).hostname.replace(/^\[|\]$/g, '');
   const [found, lookup] = await Promise.all([
-    resolveCredentials(context),
+    resolveCredentials(context, env),
     resolveOnce(dialled).catch((error) => {
       throw networkError(error, server, context.name);
     }),
@@ -65,7 +71,7 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
   let renewing: Promise<void> | undefined;
   // Several requests learn of it at once; a plug-in that opens a browser must run once.
   const renew = () => {
-    renewing ??= resolveCredentials(context)
+    renewing ??= resolveCredentials(readAgain(access, env, context), env)
       .then((fresh) => {
         credentials = fresh;
       })
@@ -83,7 +89,11 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
     agent,
     headers: () => ({ ...credentials.headers }),
     keepFresh: async () => {
-      if (credentials.expiresAt !== undefined && credentials.expiresAt - Date.now() < EXPIRY_MARGIN) await renew();
+      const { refreshAt = Number.POSITIVE_INFINITY, expiresAt = Number.POSITIVE_INFINITY } = credentials;
+      if (Date.now() < refreshAt) return;
+      await renew().catch((error) => {
+        if (Date.now() >= expiresAt) throw error;
+      });
     },
     renewCredentials: renew,
     forwardForms: forwardForms(env),
@@ -92,18 +102,30 @@ export async function openCluster(access: ClusterAccess, env: NodeJS.ProcessEnv 
   };
 }
 
-function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv): ChosenContext {
+function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv, accountFolder?: string): ChosenContext {
   const paths = kubeconfigPaths(access.kubeconfig, env);
   const kubeconfig = readKubeconfig(paths);
   if (kubeconfig) return chooseContext(kubeconfig, access.context);
   const asked = access.kubeconfig !== undefined || access.context !== undefined;
-  const inCluster = asked ? undefined : inClusterContext(env);
+  const inCluster = asked ? undefined : inClusterContext(env, accountFolder);
   if (inCluster) return inCluster;
   throw new MirrordError('KUBECONFIG_NOT_FOUND', `There is no kubeconfig: ${paths.join(', ')} does not exist.`, {
     hint: 'Name one with MIRRORD_KUBECONFIG, KUBECONFIG or "kubeconfig" in the configuration file.',
     details: { paths },
   });
 }
+
+/** The context as its files say it now; as it was, where they cannot be read or say it no more. */
+function readAgain(access: ClusterAccess, env: NodeJS.ProcessEnv, before: ChosenContext): ChosenContext {
+  try {
+    return { ...before, ...pick(findContext({ ...access, context: access.context ?? before.name }, env)) };
+  } catch {
+    return before;
+  }
+}
+
+/** The server and the way to it stay those of the session. */
+const pick = ({ user, userFile }: ChosenContext) => ({ user, userFile });
 
 function parseServer({ cluster, name }: ChosenContext): URL {
   try {
@@ -112,7 +134,9 @@ function parseServer({ cluster, name }: ChosenContext): URL {
   } catch {
     // Said below, as for a URL of another scheme.
   }
-  throw new MirrordError('KUBECONFIG_INVALID', `The server of context "${name}" is not a URL: "${cluster.server}".`, {
+  // What stands before an @ is a name and a password, whatever the rest looks like.
+  const shown = cluster.server.replace(/^.*@/s, '…@');
+  throw new MirrordError('KUBECONFIG_INVALID', `The server of context "${name}" is not a URL: "${shown}".`, {
     hint: 'It should look like https://api.example.com:6443.',
   });
 }
@@ -138,15 +162,17 @@ function createAgent({ access, context, server, secure, proxy, lookup, current }
     rejectUnauthorized: !(access.acceptInvalidCertificates || cluster['insecure-skip-tls-verify'] === true),
   };
   const agent: any = secure ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options);
-  const create = agent.createConnection;
-  agent.createConnection = function (given: any, callback: (error: Error | null, socket?: unknown) => void) {
-    // Read per connection: certificates may have been renewed since the last one.
+  const add = agent.addRequest;
+  // Read per request: they may have been renewed, and a kept connection that has shown others goes on being who that was.
+  agent.addRequest = function (request: unknown, given: object) {
     const { cert, key } = current();
-    const all = { ...given, ...(secure && { cert, key }) };
-    if (!proxy) return create.call(this, all, callback);
+    add.call(this, request, { ...given, ...(secure && { cert, key }) });
+  };
+  if (!proxy) return agent;
+  agent.createConnection = (given: any, callback: (error: Error | null, socket?: unknown) => void) => {
     const port = Number(server.port || (secure ? 443 : 80));
     connectThroughProxy(proxy, server.hostname.replace(/^\[|\]$/g, ''), port, { lookup, timeoutMs: CONNECT_TIMEOUT })
-      .then((socket) => callback(null, secure ? tlsConnect({ ...all, socket }) : socket))
+      .then((socket) => callback(null, secure ? tlsConnect({ ...given, socket }) : socket))
       .catch(callback);
     return undefined;
   };

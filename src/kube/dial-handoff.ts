@@ -1,3 +1,4 @@
+import { isPodOver } from './agent-over';
 import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
 import type { DialHandoff } from './types';
@@ -16,5 +17,5 @@ export const dialHandoff: DialHandoff = (handoff) => {
     });
     return opened;
   };
-  return createDial(open, handoff);
+  return { dial: createDial(open, handoff), isOver: async () => isPodOver(await open(), handoff) };
 };

@@ -1,12 +1,18 @@
 import { spawn } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import type { Credentials } from './credentials';
+import { dataOrFile } from './data-or-file';
+import { expiry } from './expiry';
 import type { ChosenContext, Entry } from './kubeconfig';
+import { whyNotAsk } from './terminal';
 
 /** Milliseconds: plugins may open a browser for a login. */
 const TIMEOUT = 120_000;
 const MAX_OUTPUT = 1024 * 1024;
 const VERSIONS = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
+const MODES = ['Never', 'IfAvailable', 'Always'];
+/** Under this name a cluster's entry holds what its plug-in wants to know of it. */
+const EXTENSION = 'client.authentication.k8s.io/exec';
 
 /**
  * Runs a kubeconfig's credential plugin by the protocol that kubectl has with it. What it writes to stderr, such as a code to
@@ -19,8 +25,11 @@ export async function runExecPlugin(context: ChosenContext): Promise<Credentials
   if (typeof exec.command !== 'string' || !VERSIONS.includes(exec.apiVersion)) {
     throw new Error(`its apiVersion must be one of ${VERSIONS.join(', ')}, and it needs a command`);
   }
-  const interactive = exec.interactiveMode !== 'Never' && process.stdin.isTTY === true;
-  if (exec.interactiveMode === 'Always' && !interactive) throw new Error('it needs a terminal, and stdin is none');
+  const { interactiveMode = 'IfAvailable' } = exec;
+  if (!MODES.includes(interactiveMode)) throw new Error(`its interactiveMode must be one of ${MODES.join(', ')}`);
+  const obstacle = whyNotAsk();
+  if (interactiveMode === 'Always' && obstacle) throw new Error(`it needs a terminal, and ${obstacle}`);
+  const interactive = interactiveMode !== 'Never' && !obstacle;
   return parseCredential(await runCommand(exec, context.cluster, interactive), exec.apiVersion);
 }
 
@@ -71,8 +80,9 @@ function execInfo(exec: Entry, cluster: Entry, interactive: boolean): string {
     server: cluster.server,
     'tls-server-name': cluster['tls-server-name'],
     'insecure-skip-tls-verify': cluster['insecure-skip-tls-verify'],
-    'certificate-authority-data': cluster['certificate-authority-data'],
+    'certificate-authority-data': dataOrFile(cluster, 'certificate-authority')?.toString('base64'),
     'proxy-url': cluster['proxy-url'],
+    config: (cluster.extensions ?? []).find(({ name }: Entry) => name === EXTENSION)?.extension,
   };
   return JSON.stringify({
     apiVersion: exec.apiVersion,
@@ -98,6 +108,6 @@ function parseCredential(output: string, apiVersion: string): Credentials {
     headers: token ? { authorization: `Bearer ${token}` } : {},
     cert: clientCertificateData,
     key: clientKeyData,
-    expiresAt: expirationTimestamp ? Date.parse(expirationTimestamp) : undefined,
+    ...expiry(expirationTimestamp ? Date.parse(expirationTimestamp) : undefined),
   };
 }

@@ -12,6 +12,8 @@ export interface Kubeconfig {
   clusters: Map<string, Entry>;
   users: Map<string, Entry>;
   contexts: Map<string, Entry>;
+  /** By the name of a user: the file that describes it. */
+  userFiles: Map<string, string>;
   currentContext: string | undefined;
   files: string[];
 }
@@ -21,6 +23,8 @@ export interface ChosenContext {
   namespace: string | undefined;
   cluster: Entry;
   user: Entry;
+  /** The file that describes the user; undefined where there is none. */
+  userFile?: string;
 }
 
 /** Fields that hold paths: relative ones are relative to the file that names them. */
@@ -46,6 +50,7 @@ export function readKubeconfig(paths: string[]): Kubeconfig | undefined {
     clusters: new Map(),
     users: new Map(),
     contexts: new Map(),
+    userFiles: new Map(),
     currentContext: undefined,
     files: [],
   };
@@ -69,7 +74,7 @@ function readIfThere(path: string): string | undefined {
 
 function parseFile(path: string, text: string): Entry {
   try {
-    const parsed = text.trimStart().startsWith('{') ? JSON.parse(text) : parseYaml(text);
+    const parsed = parseKubeconfig(text);
     if (parsed === undefined || parsed === null) return {};
     if (typeof parsed === 'object' && !Array.isArray(parsed)) return parsed as Entry;
   } catch (cause) {
@@ -83,6 +88,10 @@ function parseFile(path: string, text: string): Entry {
   throw invalid(path, 'does not hold an object');
 }
 
+export function parseKubeconfig(text: string): any {
+  return text.trimStart().startsWith('{') ? JSON.parse(text) : parseYaml(text);
+}
+
 function addFile(merged: Kubeconfig, path: string, file: Entry): void {
   merged.currentContext ??= file['current-context'] || undefined;
   for (const [list, key] of [
@@ -94,7 +103,9 @@ function addFile(merged: Kubeconfig, path: string, file: Entry): void {
     if (!Array.isArray(entries)) throw invalid(path, `has "${list}" that is not a list`);
     for (const item of entries) {
       if (typeof item?.name !== 'string') throw invalid(path, `has an entry without a name in "${list}"`);
-      if (!merged[list].has(item.name)) merged[list].set(item.name, absolutePaths(item[key] ?? {}, dirname(path)));
+      if (merged[list].has(item.name)) continue;
+      merged[list].set(item.name, absolutePaths(item[key] ?? {}, dirname(path)));
+      if (list === 'users') merged.userFiles.set(item.name, path);
     }
   }
 }
@@ -139,7 +150,8 @@ export function chooseContext(kubeconfig: Kubeconfig, wanted: string | undefined
   if (typeof cluster.server !== 'string') throw invalid(files, `has cluster "${context.cluster}" without a server`);
   const user = context.user ? kubeconfig.users.get(context.user) : {};
   if (!user) throw invalid(files, `has context "${name}" with user "${context.user}", which is not defined`);
-  return { name, namespace: context.namespace || undefined, cluster, user };
+  const userFile = kubeconfig.userFiles.get(context.user);
+  return { name, namespace: context.namespace || undefined, cluster, user, userFile };
 }
 
 function invalid(path: string, what: string, cause?: unknown): MirrordError {

@@ -1,8 +1,8 @@
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isIP, type Socket } from 'node:net';
+import { BlockList, isIP, type Socket } from 'node:net';
 import { MirrordError } from '../errors';
-import { basic } from './credentials';
+import { basic } from './basic';
 import { connectThroughSocks } from './socks';
 
 /**
@@ -47,7 +47,7 @@ function bypasses(server: URL, env: NodeJS.ProcessEnv): boolean {
   return (env.NO_PROXY || env.no_proxy || '')
     .split(/[\s,]+/)
     .filter(Boolean)
-    .some((entry) => matches(entry.toLowerCase(), host, server.port || '443'));
+    .some((entry) => matches(entry.toLowerCase(), host, server.port || (server.protocol === 'http:' ? '80' : '443')));
 }
 
 /** `example.com` and `.example.com` match subdomains; `10.0.0.0/8` matches addresses; `*` matches all; `:port` narrows. */
@@ -62,12 +62,16 @@ function matches(entry: string, host: string, port: string): boolean {
 
 function inSubnet(subnet: string, host: string): boolean {
   const [base = '', bits = ''] = subnet.split('/');
-  if (isIP(host) !== 4 || isIP(base) !== 4 || !/^\d+$/.test(bits) || Number(bits) > 32) return false;
-  const size = 2 ** (32 - Number(bits));
-  return Math.floor(numeric(host) / size) === Math.floor(numeric(base) / size);
+  const family = isIP(host) === 6 ? 'ipv6' : 'ipv4';
+  if (!isIP(host) || isIP(base) !== isIP(host) || !/^\d+$/.test(bits)) return false;
+  const list = new BlockList();
+  try {
+    list.addSubnet(base, Number(bits), family);
+  } catch {
+    return false; // More bits than an address has.
+  }
+  return list.check(host, family);
 }
-
-const numeric = (address: string) => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
 
 /**
  * A connection to `host:port` through the proxy: by CONNECT, or as SOCKS has it.
@@ -84,9 +88,12 @@ export function connectThroughProxy(
   if (proxy.protocol.startsWith('socks')) return connectThroughSocks(proxy, host, port, options);
   const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   const request = proxy.protocol === 'https:' ? httpsRequest : httpRequest;
+  const proxyHost = proxy.hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve, reject) => {
-    const connect = request({
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    const connect = (request as typeof httpsRequest)({
+      host: proxyHost,
+      // Node would take the name for TLS from the Host header, which names the server behind it.
+      servername: isIP(proxyHost) ? '' : proxyHost,
       port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
       method: 'CONNECT',
       path: authority,

@@ -41,19 +41,12 @@ const MAX_BODY = 64 * 1024 * 1024;
  * @throws MirrordError CLUSTER_*, FORBIDDEN, KUBE_API_ERROR, START_ABORTED
  */
 export async function request(cluster: Cluster, options: RequestOptions, accept: number[] = []): Promise<Answer> {
-  let renewed = false;
   for (let attempt = 1; ; attempt++) {
-    await cluster.keepFresh();
     const { response, text } = await tryOnce(cluster, options);
     const statusCode = response.statusCode ?? 0;
     if (statusCode < 300) return { statusCode, headers: response.headers, body: parseBody(cluster, text, response) };
     const failure = parseFailure(statusCode, text);
     if (accept.includes(statusCode)) return { statusCode, headers: response.headers, body: failure };
-    if (statusCode === 401 && !renewed) {
-      renewed = true;
-      await cluster.renewCredentials();
-      continue;
-    }
     const delay = retryDelay(options.method ?? 'GET', response, attempt);
     if (delay === undefined) throw apiError(failure, options.operation, cluster.server, cluster.contextName);
     await sleep(delay, undefined, { signal: options.signal }).catch(() => throwAborted(options.signal!));
@@ -89,7 +82,7 @@ async function tryOnce(
   options: RequestOptions,
 ): Promise<{ response: IncomingMessage; text: string }> {
   for (let again = true; ; again = false) {
-    const { response, reused } = await openResponse(cluster, options).catch((error) => {
+    const { response, reused } = await openAuthorized(cluster, options).catch((error) => {
       if (again && error.reused) return { response: undefined, reused: true };
       throw error;
     });
@@ -104,12 +97,22 @@ async function tryOnce(
   }
 }
 
+/** As `openResponse`, with credentials that are fresh, and once more with others where those are not accepted (401). */
+export async function openAuthorized(cluster: Cluster, options: RequestOptions) {
+  await cluster.keepFresh();
+  const opened = await openResponse(cluster, options);
+  if (opened.response.statusCode !== 401) return opened;
+  opened.response.resume();
+  await cluster.renewCredentials();
+  return openResponse(cluster, options);
+}
+
 /**
  * Sends a request and gives the response with its body unread.
  *
  * @throws MirrordError; with `reused: true` when a kept connection turned out to be closed, so that it is safe to repeat
  */
-export function openResponse(
+function openResponse(
   cluster: Cluster,
   options: RequestOptions,
 ): Promise<{ response: IncomingMessage; reused: boolean }> {

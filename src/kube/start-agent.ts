@@ -1,5 +1,6 @@
 import type { ResolvedConfig } from '../config/types';
 import { isMirrordError } from '../errors';
+import { isPodOver } from './agent-over';
 import { AgentStartup } from './agent-startup';
 import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
@@ -113,6 +114,7 @@ function createHandle(
   return {
     handoff: { kubeconfig, context, acceptInvalidCertificates, namespace, pod, port, token, target },
     dial: createDial(async () => cluster, { namespace, pod, port }),
+    isOver: () => isPodOver(cluster, { namespace, pod, port }),
     created,
     startup,
     async abandon() {

@@ -56,6 +56,8 @@ export interface AgentStart {
 export interface AgentHandle {
   handoff: AgentHandoff;
   dial: Dial;
+  /** Whether the agent has ended although its pod can still be named. Rejects when the cluster does not tell. */
+  isOver(): Promise<boolean>;
   /** Whether this call created the Job, or joined one that was there. */
   created: boolean;
   /** For the first connection, while the agent may not listen yet: see `retryWhileStarting`. */
@@ -82,4 +84,4 @@ export type StartAgent = (
   /** Called before the Job is created. */
   guard?: (job: GuardedJob) => void,
 ) => Promise<AgentHandle>;
-export type DialHandoff = (handoff: AgentHandoff) => Dial;
+export type DialHandoff = (handoff: AgentHandoff) => Pick<AgentHandle, 'dial' | 'isOver'>;

@@ -5,7 +5,7 @@ import { isMirrordError, type MirrordError } from '../errors';
 import { apiError, parseFailure } from './api-errors';
 import type { Cluster } from './cluster';
 import type { Meta } from './objects';
-import { openResponse, readText, request } from './request';
+import { openAuthorized, readText, request } from './request';
 
 export interface WatchOptions<T> {
   /** Path of the collection. */
@@ -95,7 +95,7 @@ async function watchOnce<T extends { metadata: Meta }>(
   const { path, resource, namespace, signal } = options;
   const operation = { verb: 'watch', resource, namespace };
   const query = { ...options.query, watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds: '300' };
-  const { response } = await openResponse(cluster, { path, query, operation, signal });
+  const { response } = await openAuthorized(cluster, { path, query, operation, signal });
   if (response.statusCode !== 200) {
     const failure = parseFailure(response.statusCode ?? 0, await readText(response, 5000));
     throw apiError(failure, operation, cluster.server, cluster.contextName);

@@ -2,9 +2,11 @@ import {
   chmodSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -19,11 +21,12 @@ let generation = 0;
 
 /**
  * Writes a volume's files as the kubelet does: into a hidden folder of its own, shown through the link `..data`, which is swapped
- * in one step. A reader sees the old set or the new one, never a mixture.
+ * in one step. A reader sees the old set or the new one, never a mixture; where nothing has changed, nothing is touched.
  */
 export function writePayload(folder: string, files: Map<string, PayloadFile>): void {
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   const before = current(folder);
+  if (before && holds(join(folder, before), files)) return;
   const name = `..${new Date().toISOString().replace(/[-:]/g, '_').slice(0, 19)}.${generation++}`;
   for (const [path, file] of files) {
     const target = join(folder, name, path);
@@ -47,4 +50,18 @@ function current(folder: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function holds(folder: string, files: Map<string, PayloadFile>): boolean {
+  const there = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    statSync(join(folder, path)).isFile(),
+  );
+  return (
+    there.length === files.size &&
+    there.every((path) => {
+      const wanted = files.get(path);
+      const { mode } = statSync(join(folder, path));
+      return wanted && (mode & 0o7777) === wanted.mode && readFileSync(join(folder, path)).equals(wanted.content);
+    })
+  );
 }

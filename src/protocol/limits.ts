@@ -75,6 +75,7 @@ export const CLOSE_LIMIT = 1_000;
 export const CALL_LIMIT = 30_000;
 /** The kernel gives up a connect after about 130 s at most; the answer must come before that and a bit. */
 export const OPEN_LIMIT = 140_000;
-/** Sessions of one agent, live and parked, and transports that have not said HELLO yet. */
-export const MAX_SESSIONS = 64;
-export const MAX_GREETING = 128;
+/** Sessions of one agent, live and parked: each process and each thread of an app has one. */
+export const MAX_SESSIONS = 256;
+/** Transports that have not said HELLO yet. */
+export const MAX_GREETING = 256;

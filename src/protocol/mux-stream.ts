@@ -72,7 +72,8 @@ export class LinkStream implements MuxStream, DataSource {
   }
 
   get queued(): number {
-    return this.#queued;
+    const end = this.#ending && !this.#outDone && !this.#closed ? 1 : 0;
+    return this.#queued + end;
   }
 
   get sendable(): boolean {

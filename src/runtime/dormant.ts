@@ -1,21 +1,4 @@
-/** Tools that start the app rather than being it. They pass the session on through the environment. */
-const TOOLS = new Set(
-  [
-    'npm',
-    'npx',
-    'yarn',
-    'yarnpkg',
-    'pnpm',
-    'pnpx',
-    'corepack',
-    'turbo',
-    'nx',
-    'lerna',
-    'rush',
-    'tsc',
-    'tsserver',
-  ].concat(['esbuild', 'eslint', 'prettier', 'biome', 'node-gyp', 'husky', 'lint-staged']),
-);
+import { isTool } from './tool';
 
 export type DormantReason =
   /** MIRRORD_DISABLE=1, which our own worker has as well. */
@@ -37,6 +20,8 @@ export interface ProcessFacts {
   /** Whether the thread was made by Node for itself. */
   isInternalThread: boolean;
   isActive: boolean;
+  /** Whether this is a thread of a process that is dormant as a tool. */
+  isToolThread: boolean;
 }
 
 /** Why the preload does nothing in this process or thread; undefined = it starts or joins a session. */
@@ -44,21 +29,12 @@ export function whyDormant(facts: ProcessFacts): DormantReason | undefined {
   if (isOn(facts.env.MIRRORD_DISABLE)) return 'disabled';
   if (facts.isInternalThread) return 'internal-thread';
   if (facts.isActive) return 'active';
+  // Whatever session stands in the environment is for the programs it starts.
+  if (facts.isToolThread) return 'tool';
   if (!facts.isMainThread) return facts.env.MIRRORD_SESSION ? undefined : 'thread-without-session';
   return isTool(facts.script) ? 'tool' : undefined;
 }
 
 function isOn(value: string | undefined): boolean {
   return value !== undefined && !['', '0', 'false'].includes(value.toLowerCase());
-}
-
-/** By the name of the script: `npm-cli.js`, `.bin/tsc`, `yarn-4.5.0.cjs`. */
-function isTool(script: string | undefined): boolean {
-  if (!script) return false;
-  const file = script.slice(Math.max(script.lastIndexOf('/'), script.lastIndexOf('\\')) + 1);
-  const name = file
-    .replace(/\.[cm]?js$/, '')
-    .replace(/-cli$/, '')
-    .replace(/-\d[\w.]*$/, '');
-  return TOOLS.has(name);
 }

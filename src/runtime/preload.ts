@@ -64,7 +64,9 @@ function startInput(env: NodeJS.ProcessEnv): StartInput {
   const cwd = process.cwd();
   const progress = env.MIRRORD_PROGRESS === 'off' ? 'off' : 'lines';
   const session = env.MIRRORD_SESSION;
-  return session ? { role: 'attached', session, cwd, progress } : { role: 'owner', overrides: {}, cwd, progress };
+  return session
+    ? { role: 'attached', session, cwd, progress }
+    : { role: 'owner', overrides: {}, terminal: true, cwd, progress };
 }
 
 function describeFailure(error: unknown): { reason: unknown; onFailure: string | undefined } {

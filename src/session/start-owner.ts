@@ -19,6 +19,8 @@ export interface Owner {
 
 export interface OwnerOptions {
   progress?: Progress;
+  /** Credential plug-ins may read from the terminal during the start. */
+  terminal?: boolean;
   /** Gives the start up, and leaves nothing behind. */
   signal?: AbortSignal;
   /** Where the bundles are; for tests. */
@@ -31,11 +33,18 @@ export interface OwnerOptions {
  * @throws MirrordError as startSession does
  */
 export async function startOwner(overrides: ConfigOverrides = {}, options: OwnerOptions = {}): Promise<Owner> {
-  const { progress, signal, paths = bundlePaths(ownFolder()) } = options;
+  const { progress, terminal, signal, paths = bundlePaths(ownFolder()) } = options;
   const cwd = process.cwd();
   const bridge = new Bridge({
     workerPath: paths.worker,
-    start: { role: 'owner', overrides, expectsChildren: true, cwd, progress: progress ? 'events' : 'warnings' },
+    start: {
+      role: 'owner',
+      overrides,
+      expectsChildren: true,
+      terminal,
+      cwd,
+      progress: progress ? 'events' : 'warnings',
+    },
     env: process.env,
     onProgress: progress,
   });

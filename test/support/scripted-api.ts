@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import type WebSocket from 'ws';
 import { WebSocketServer } from 'ws';
 import { createCertificate } from './certificate';
@@ -14,6 +15,10 @@ export interface ScriptedRequest {
   query: URLSearchParams;
   headers: IncomingMessage['headers'];
   body: any;
+  /** Common name of the certificate that the client has shown. */
+  certificate: string | undefined;
+  /** The name it asked for when TLS began. */
+  servername: string | undefined;
 }
 export type Handler = (request: ScriptedRequest, response: ServerResponse) => unknown;
 /** Plays a pod's side of one port-forward. It has been upgraded; nothing was sent. */
@@ -40,7 +45,8 @@ export class ScriptedApi {
   static async start(): Promise<ScriptedApi> {
     const api = new ScriptedApi();
     const { cert, key, ca } = await createCertificate();
-    const server = createServer({ cert, key }, (request, response) => api.#answer(request, response));
+    const asking = { requestCert: true, rejectUnauthorized: false };
+    const server = createServer({ cert, key, ...asking }, (request, response) => api.#answer(request, response));
     const upgrader = new WebSocketServer({
       noServer: true,
       perMessageDeflate: false,
@@ -128,6 +134,7 @@ export class ScriptedApi {
       query: url.searchParams,
       headers: incoming.headers,
       body: text ? JSON.parse(text) : undefined,
+      ...whoAsks(incoming),
     };
     this.requests.push(request);
     return request;
@@ -141,6 +148,7 @@ export class ScriptedApi {
       query: url.searchParams,
       headers: request.headers,
       body: undefined,
+      ...whoAsks(request),
     });
     if (this.onUpgrade(request, socket, head)) return;
     if (this.refuseUpgrade) {
@@ -154,6 +162,12 @@ export class ScriptedApi {
       this.forward(accepted, url.searchParams.get('ports') ?? ''),
     );
   }
+}
+
+function whoAsks({ socket }: IncomingMessage) {
+  const { servername } = socket as TLSSocket & { servername?: string | false };
+  const { subject } = (socket as TLSSocket).getPeerCertificate() ?? {};
+  return { certificate: subject?.CN as string | undefined, servername: servername || undefined };
 }
 
 /** Sends a Status object as a real API server does. */

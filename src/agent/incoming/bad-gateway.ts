@@ -6,11 +6,10 @@ const LINGER_MS = 2_000;
 
 /** What a caller is told when the one who takes its request does not. */
 export function refusalText({ params }: Subscriber, error: unknown): string {
-  const { code, message } = (error ?? {}) as { code?: string; message?: string };
-  const why =
-    code === 'ECONNREFUSED'
-      ? 'no process of theirs listens on it now'
-      : (message ?? code ?? 'it could not be handed over');
+  const { code, message, name } = (error ?? {}) as { code?: string; message?: string; name?: string };
+  let why = message ?? code ?? 'it could not be handed over';
+  if (code === 'ECONNREFUSED') why = 'no process of theirs listens on it now';
+  else if (name === 'TimeoutError') why = 'their process does not react';
   return `mirrord: this request to port ${params.port} is taken by ${params.owner}, and was not answered: ${why}\n`;
 }
 

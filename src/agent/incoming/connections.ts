@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { SocketAddress } from '../../protocol/contract';
 import type { MuxStream } from '../../protocol/session-types';
+import { resetSocket } from '../../protocol/splice';
 import type { Exemption } from './rules/rules';
 import type { Subscriber } from './subscriber';
 
@@ -48,7 +49,7 @@ export function openToClient(
 
 /** As the peer of a connection sees one that nobody listens for: RST, not FIN. */
 export function reset(socket: Socket): void {
-  if (!socket.destroyed) socket.resetAndDestroy();
+  resetSocket(socket);
 }
 
 export function toAddress(address = '', port = 0): SocketAddress {

@@ -27,7 +27,7 @@ export async function passToPod({ taken, rest, connectToPod }: RawConnection, po
   }
 }
 
-/** All of it to the one who steals the port. */
+/** All of it to the one who steals the port. Rejects with what the client said, when it does not take it and the caller is not told. */
 export async function stealRaw(connection: RawConnection, subscriber: Subscriber): Promise<void> {
   const { taken, rest, kind } = connection;
   const { socket } = taken;
@@ -37,6 +37,7 @@ export async function stealRaw(connection: RawConnection, subscriber: Subscriber
     stream = await openToClient(subscriber, taken, http);
   } catch (error) {
     if (subscriber.params.fallback === 'pod') return passToPod(connection);
+    if (kind === 'http2') throw error;
     if (kind === 'http1') answerAndEnd(socket, badGateway(refusalText(subscriber, error)));
     else reset(socket);
     return;
@@ -44,7 +45,17 @@ export async function stealRaw(connection: RawConnection, subscriber: Subscriber
   // What happened while the stream was opened has had no listener: splicing hears only what comes.
   const { destroyed, readableEnded } = socket;
   spliceSocket(stream, socket);
+  if (kind === 'http1') answerWhenOver(stream, socket, subscriber);
   if (destroyed) return;
   if (rest.length > 0) stream.write(rest);
   if (readableEnded) stream.end();
+}
+
+/** A process that has ended resets nothing on purpose: as long as nothing was answered, its caller can be told. */
+function answerWhenOver(stream: MuxStream, socket: Socket, subscriber: Subscriber): void {
+  const { onReset } = stream;
+  stream.onReset = (cut) => {
+    if (!cut.sessionOver || socket.bytesWritten > 0) return onReset(cut);
+    answerAndEnd(socket, badGateway(refusalText(subscriber, { message: 'their process has ended' })));
+  };
 }

@@ -21,5 +21,5 @@ export function routeRequest(active: Subscriber[], facts: RequestFacts): Route {
 
 /** The kubelet's own checks ask how the pod is, not the developer's process. */
 export function isProbe(headers: [name: string, value: string][]): boolean {
-  return headers.some(([name, value]) => name.toLowerCase() === 'user-agent' && value.startsWith('kube-probe/'));
+  return headers.some(([name, value]) => value.startsWith('kube-probe/') && name.toLowerCase() === 'user-agent');
 }

@@ -16,7 +16,8 @@ export class StreamDuplex extends Duplex {
     this.#stream = stream;
     stream.onDrain = () => this.#continue();
     stream.onEnd = () => this.push(null);
-    stream.onReset = ({ code, message }) => this.destroy(Object.assign(new Error(message ?? code), { code }));
+    stream.onReset = ({ code, message, sessionOver }) =>
+      this.destroy(Object.assign(new Error(message ?? code), { code, sessionOver }));
     stream.onClose = () => {
       this.#closed = true;
       this.#continue();
@@ -54,4 +55,9 @@ export class StreamDuplex extends Duplex {
     this.#written = undefined;
     done?.();
   }
+}
+
+/** Whether a connection to a client was cut because the client is gone, not because its application did so. */
+export function isSessionOver(error: unknown): boolean {
+  return (error as { sessionOver?: boolean } | undefined)?.sessionOver === true;
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Log } from '../log';
 import { connectToPod, reset, type Taken } from './connections';
+import type { RequestFacts } from './filter/compile';
 import { Http1Connection } from './http1/connection';
 import { Http2Connection } from './http2/connection';
 import { MirrorCopy } from './mirror';
@@ -22,16 +23,17 @@ export interface TakeContext {
 }
 
 /** Decides what becomes of a connection that was redirected. Never rejects. */
-export async function takeConnection(taken: Taken, { active, exemption, log }: TakeContext): Promise<void> {
+export async function takeConnection(taken: Taken, context: TakeContext): Promise<void> {
   const { socket } = taken;
+  const { active, exemption, log } = context;
   const pod = () => connectToPod(taken, exemption);
   const onLag = ({ id, params }: Subscriber) =>
     log.warn('a copy ended: the client reads too slowly', { subscription: id, port: params.port });
   try {
     const now = active();
     const filtered = now.some(({ matches }) => matches !== undefined);
-    const owner = now.find(({ params, matches }) => params.mode === 'steal' && matches === undefined);
-    const copies = now.filter(({ params, matches }) => params.mode === 'mirror' && matches === undefined);
+    const owner = now.find(isWhole('steal'));
+    const copies = now.filter(isWhole('mirror'));
     // Nobody decides by content: the pod's application is connected at once.
     if (!filtered && !owner) {
       const connection = { taken, rest: EMPTY, kind: 'other' as const, connectToPod: pod };
@@ -40,18 +42,28 @@ export async function takeConnection(taken: Taken, { active, exemption, log }: T
     }
     const first = await peek(socket, SILENCE_MS);
     if (first.kind === 'ended') return void socket.destroy();
-    if (filtered) return await takeFiltered({ taken, first, pod, active, copies, onLag });
+    const byRequest = { taken, first, pod, active, copies, onLag };
+    if (filtered) return await takeFiltered(byRequest);
+    const { keepProbes } = owner!.params;
+    // A health check over HTTP/2 shows only once its client has got settings from somebody.
+    if (keepProbes && first.kind === 'http2') return takeHttp2(byRequest);
     const connection = { taken, rest: first.rest, kind: first.kind, connectToPod: pod };
     tee(taken, copies, first.kind, first.rest, onLag);
-    if (owner!.params.keepProbes && first.kind === 'http1' && (await isProbeHead(socket))) await passToPod(connection);
-    else await stealRaw(connection, owner!);
+    if (keepProbes && first.kind === 'http1' && (await isProbeHead(socket))) return await passToPod(connection);
+    // HTTP/2 that nobody takes is told so request by request.
+    await stealRaw(connection, owner!).catch(() => takeHttp2({ ...byRequest, copies: [] }));
   } catch (error) {
     log.debug('a connection was dropped', { reason: (error as Error)?.message });
     reset(socket);
   }
 }
 
-interface Filtered {
+const isWhole =
+  (mode: 'steal' | 'mirror') =>
+  ({ params, matches }: Subscriber): boolean =>
+    params.mode === mode && matches === undefined;
+
+interface ByRequest {
   taken: Taken;
   first: Peeked;
   pod(): Promise<Socket>;
@@ -61,7 +73,8 @@ interface Filtered {
   onLag(subscriber: Subscriber): void;
 }
 
-async function takeFiltered({ taken, first, pod, active, copies, onLag }: Filtered): Promise<void> {
+async function takeFiltered(taking: ByRequest): Promise<void> {
+  const { taken, first, pod, active, copies, onLag } = taking;
   const { socket } = taken;
   let { kind, rest } = first;
   let connected: Socket | undefined;
@@ -72,30 +85,41 @@ async function takeFiltered({ taken, first, pod, active, copies, onLag }: Filter
     else ({ kind, rest } = await peek(socket, 0));
     if (kind === 'ended') return void connected.destroy();
   }
-  const common = {
-    taken,
-    pod: connected,
-    connectToPod: pod,
-    needsBody: () => active().some(({ matches }) => matches?.needsBody),
-    route: (facts: Parameters<typeof routeRequest>[1]) => routeRequest(active(), facts),
-    onLag,
-  };
-  if (kind === 'http2') {
-    // These bytes never pass through here: its copies are made of requests, filter or not.
-    new Http2Connection(common);
-    return;
-  }
+  if (kind === 'http2') return takeHttp2(taking, connected);
   if (kind === 'http1') {
     const onBytes = copyBytes(taken, copies, kind, onLag);
-    await new Http1Connection({ ...common, onBytes }).serve();
+    await new Http1Connection({ ...deciding(taking, connected), onBytes }).serve();
     return;
   }
   tee(taken, copies, undefined, rest, onLag);
-  const owner = active().find(({ params, matches }) => params.mode === 'steal' && matches === undefined);
+  const owner = active().find(isWhole('steal'));
   const connection = { taken, rest, kind, connectToPod: pod };
   if (!owner) return passToPod(connection, connected);
   connected?.destroy();
   await stealRaw(connection, owner);
+}
+
+/** Its bytes never pass through here, so copies of all of it are made of its requests, too. */
+function takeHttp2(taking: ByRequest, connected?: Socket): void {
+  const { route, ...others } = deciding(taking, connected);
+  new Http2Connection({
+    ...others,
+    route(facts) {
+      const { winner, copies } = route(facts);
+      return { winner, copies: [...copies, ...taking.copies.filter((copy) => taking.active().includes(copy))] };
+    },
+  });
+}
+
+function deciding({ taken, pod, active, onLag }: ByRequest, connected: Socket | undefined) {
+  return {
+    taken,
+    pod: connected,
+    connectToPod: pod,
+    needsBody: () => active().some(({ matches }) => matches?.needsBody),
+    route: (facts: RequestFacts) => routeRequest(active(), facts),
+    onLag,
+  };
 }
 
 /** Resolves with true when the application has sent something (or ended), with false when the client has. */

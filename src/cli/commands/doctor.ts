@@ -4,6 +4,7 @@ import type { ConfigOverrides } from '../../config/types';
 import { openCluster } from '../../kube/cluster';
 import type { Check } from '../../kube/preflight/check';
 import { runPreflight } from '../../kube/preflight/preflight';
+import { takeTerminal } from '../../kube/terminal';
 import { formatTable } from '../format-table';
 
 interface DoctorFlags {
@@ -41,6 +42,7 @@ async function examine(flags: DoctorFlags): Promise<Check[]> {
   const overrides: ConfigOverrides = { target, namespace, configFile, context, kubeconfig };
   if (ephemeral) overrides.agent = { ephemeral };
   const { config, warnings } = loadConfig(overrides, process.env, process.cwd());
+  takeTerminal();
   const cluster = await openCluster(config);
   try {
     const said = warnings.map((detail): Check => ({ name: 'config', status: 'warning', detail }));

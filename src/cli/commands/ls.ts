@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { openCluster } from '../../kube/cluster';
 import { type ListedTarget, listTargets } from '../../kube/targets/list-targets';
+import { openNamedCluster } from '../open-named-cluster';
 
 interface LsFlags {
   namespace?: string;
@@ -24,11 +24,7 @@ export function registerLs(program: Command): void {
 }
 
 async function list(flags: LsFlags): Promise<void> {
-  const cluster = await openCluster({
-    kubeconfig: flags.kubeconfig ?? process.env.MIRRORD_KUBECONFIG,
-    context: flags.context ?? process.env.MIRRORD_KUBE_CONTEXT,
-    acceptInvalidCertificates: process.env.MIRRORD_ACCEPT_INVALID_CERTIFICATES === 'true',
-  });
+  const cluster = await openNamedCluster(flags);
   try {
     const named = flags.namespace ?? process.env.MIRRORD_TARGET_NAMESPACE ?? cluster.namespace;
     const namespace = flags.allNamespaces ? undefined : named;

@@ -4,6 +4,7 @@
 import { attachedBoot } from '../../../src/bridge/boot-attached';
 import { openSession } from '../../../src/bridge/open-session';
 import { serveBridge } from '../../../src/bridge/serve';
+import { MirrordError } from '../../../src/errors';
 import { dialSocket } from '../../../src/tunnel/transports/socket';
 import { connectTunnel } from '../../../src/tunnel/tunnel';
 import { featureOf } from './feature';
@@ -12,7 +13,11 @@ import { TOKEN } from './token';
 serveBridge((start) => {
   if (start.role === 'attached') {
     return attachedBoot(start.session, {
-      dialHandoff: async () => (handoff) => dialSocket({ port: handoff.port }),
+      dialHandoff: async () => (handoff) => ({
+        dial: dialSocket({ port: handoff.port }),
+        isOver: async () => false,
+      }),
+      ownerBoot: async () => () => () => Promise.reject(new MirrordError('TARGET_MISSING', 'scripted: no target')),
       bringUpAgent: async () => () => Promise.reject(new Error('not part of these tests')),
     });
   }

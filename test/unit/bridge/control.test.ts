@@ -7,6 +7,7 @@ import { attachToOwner } from '../../../src/bridge/control-client';
 import { type ControlServer, startControlServer } from '../../../src/bridge/control-server';
 import { formatSession, parseSession, sameSecret } from '../../../src/bridge/session-token';
 import { SpareTransport } from '../../../src/bridge/spare-transport';
+import { FrameType, makeFrame } from '../../../src/protocol/frame';
 import { dialSocket } from '../../../src/tunnel/transports/socket';
 import { connectTunnel } from '../../../src/tunnel/tunnel';
 import { featureOf } from '../../support/bridge/feature';
@@ -175,13 +176,61 @@ it('says goodbye for a thread that was ended, and not for one that dials again',
   await link.close();
 }, 30_000);
 
+describe('somebody who is killed in the middle of a frame', () => {
+  /** The header of DATA, and less than it says. */
+  const half = Buffer.concat([...makeFrame(FrameType.DATA, 0, 1, [Buffer.alloc(5_000)]).buffers]).subarray(0, 3_000);
+
+  it('leaves no session behind', async () => {
+    const { transport } = await attachToOwner(parseSession((await startServer()).session), undefined, 'killed');
+    await connectTunnel({ dial: async () => transport, token: TOKEN, clientName: 'killed' });
+    const before = agent.sessions();
+    transport.write(half, () => transport.destroy());
+    await expect.poll(() => agent.sessions(), { timeout: 20_000 }).toBe(before - 1);
+  }, 30_000);
+
+  it('but only lost its link goes on by another route, with nothing doubled', async () => {
+    const address = parseSession((await startServer()).session);
+    let attached: Awaited<ReturnType<typeof attachToOwner>> | undefined;
+    const link = await connectTunnel({
+      dial: async (signal) => {
+        // The first by way of the owner, the next to the agent itself.
+        if (attached) return dialSocket({ port: agent.port })(signal);
+        attached = await attachToOwner(address, signal, 'cut');
+        return attached.transport;
+      },
+      token: TOKEN,
+      clientName: 'cut',
+    });
+    const sessions = agent.sessions();
+    const asked = link.call('fs.readFile', { path: '/size/200000' });
+    attached!.transport.write(half, () => attached!.transport.destroy());
+    expect((await asked).raw.byteLength).toBe(200_000);
+    expect((await link.call('fs.realpath', { path: '/' })).result.path).toBe('/');
+    expect(agent.sessions()).toBe(sessions);
+    await link.close();
+  });
+});
+
+it('lets a hundred processes attach at once', async () => {
+  const { session } = await startServer();
+  const links = await Promise.all(
+    Array.from({ length: 100 }, async (_, index) => {
+      const { transport } = await attachToOwner(parseSession(session), undefined, `child ${index}`);
+      return connectTunnel({ dial: async () => transport, token: TOKEN, clientName: `child ${index}` });
+    }),
+  );
+  const paths = await Promise.all(links.map((link, index) => link.call('fs.realpath', { path: `/${index}` })));
+  expect(paths.map(({ result }) => result.path)).toEqual(links.map((_, index) => `/${index}`));
+  await Promise.all(links.map((link) => link.close()));
+}, 60_000);
+
 describe('a process that attaches', () => {
   it('learns that the owner is gone', async () => {
     const server = await startServer();
     await server.close(0);
     await expect(attachToOwner(parseSession(server.session))).rejects.toMatchObject({
       code: 'ATTACH_FAILED',
-      hint: expect.stringContaining('MIRRORD_SESSION'),
+      hint: expect.stringContaining('MIRRORD_TARGET'),
     });
   });
 

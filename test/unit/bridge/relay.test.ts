@@ -192,7 +192,7 @@ describe('a connection', () => {
     const heard = read(socket);
     const ended = new Promise((resolve) => atFar[0]!.once('end', () => resolve('ended in order')));
     socket.write('last words');
-    await relay.finish(2_000);
+    expect(await relay.finish({ limitMs: 5_000, stallMs: 5_000 })).toBe('at once');
     expect(await ended).toBe('ended in order');
     expect(await heard).toBe('last wordsafter the end');
   });

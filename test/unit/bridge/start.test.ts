@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { useBridges } from './harness';
 
 const world = useBridges();
@@ -45,9 +46,39 @@ describe('a start', () => {
     await expect(started).rejects.toMatchObject({ cause: { code: 'START_ABORTED' } });
   });
 
+  it('is given up when it is aborted in the moment in which the session is up', async () => {
+    const abort = new AbortController();
+    const started = world.create().start(abort.signal);
+    // Long enough for the worker to be ready, which this thread then learns together with the abort.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000);
+    abort.abort();
+    await expect(started).rejects.toMatchObject({ cause: { code: 'START_ABORTED' } });
+  });
+
   it('of an app whose worker exits meanwhile says so', async () => {
     const started = world.create({ TEST_HANG: '1', TEST_EXIT_AFTER: '50' }).start();
     await expect(started).rejects.toMatchObject({ cause: { code: 'WORKER_FAILED' } });
+  });
+});
+
+describe('a worker whose program does not load', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'mirrord-broken-'));
+    copyFileSync(world.bundles.worker, join(folder, 'worker-loader.cjs'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it.each([
+    ['throws', 'throw new Error("boom")', 'boom'],
+    ['is not JavaScript', 'const = 1', 'Unexpected token'],
+    ['needs what is not there', 'require("no-such-module")', 'no-such-module'],
+  ])('is reported at once: it %s', async (_, program, why) => {
+    writeFileSync(join(folder, 'bridge-worker.cjs'), program);
+    const create = () => world.create({}, { workerPath: join(folder, 'worker-loader.cjs') });
+    const expected = { cause: { code: 'WORKER_FAILED', message: expect.stringContaining(why) } };
+    expect(() => create().startSync()).toThrow(expect.objectContaining({ message: expect.stringContaining(why) }));
+    await expect(create().start()).rejects.toMatchObject(expected);
   });
 });
 

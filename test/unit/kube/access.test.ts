@@ -1,12 +1,16 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { createServer } from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cluster, openCluster } from '../../../src/kube/cluster';
 import { createDial } from '../../../src/kube/dial-agent';
 import { request } from '../../../src/kube/request';
+import { createCertificate } from '../../support/certificate';
+import { cli, runProcess } from '../../support/run-process';
 import { ScriptedApi, status } from '../../support/scripted-api';
+import { startSocks as startSocksProxy } from '../../support/socks-proxy';
 
 let api: ScriptedApi;
 let cleanups: (() => void)[] = [];
@@ -36,49 +40,10 @@ async function forward(cluster: Cluster): Promise<string> {
   return String((await once(transport, 'data'))[0]);
 }
 
-/** A SOCKS5 proxy that leads every name to the scripted server, and remembers what it was asked for. */
-async function startSocks(login?: { user: string; password: string }, status = 0) {
-  const asked: string[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer(async (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    const take = async (count: number): Promise<Buffer> => {
-      for (;;) {
-        const bytes = socket.read(count) as Buffer | null;
-        if (bytes) return bytes;
-        await once(socket, 'readable');
-      }
-    };
-    const [, count] = await take(2);
-    const methods = await take(count!);
-    const method = login ? 2 : 0;
-    socket.write(Buffer.from([5, methods.includes(method) ? method : 255]));
-    if (!methods.includes(method)) return;
-    if (login) {
-      const user = (await take((await take(2))[1]!)).toString();
-      const password = (await take((await take(1))[0]!)).toString();
-      const right = user === login.user && password === login.password;
-      socket.write(Buffer.from([1, right ? 0 : 1]));
-      if (!right) return;
-    }
-    const [, , , type] = await take(4);
-    const host =
-      type === 3 ? (await take((await take(1))[0]!)).toString() : [...(await take(type === 4 ? 16 : 4))].join('.');
-    asked.push(`${host}:${(await take(2)).readUInt16BE()}`);
-    socket.write(Buffer.from([5, status, 0, 1, 127, 0, 0, 1, 0, 80]));
-    if (status !== 0) return;
-    const upstream = connect(api.port, '127.0.0.1');
-    sockets.add(upstream);
-    upstream.on('error', () => {});
-    upstream.pipe(socket).pipe(upstream);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return { asked, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+async function startSocks(login?: { user: string; password: string }, refusal = 0) {
+  const proxy = await startSocksProxy(() => api.port, login, refusal);
+  cleanups.push(proxy.stop);
+  return proxy;
 }
 
 describe('a SOCKS5 proxy', () => {
@@ -172,4 +137,32 @@ it('dials once more with fresh credentials when a port-forward is answered with 
   const cluster = await open(api.writeKubeconfig({ user: { tokenFile } }));
   writeFileSync(tokenFile, 'new');
   expect(await forward(cluster)).toBe('hello');
+});
+
+it('reaches the server through a proxy over TLS, whose certificate is checked with the authorities that Node knows', async () => {
+  const { cert, key, ca } = await createCertificate(['127.0.0.1']);
+  const asked: string[] = [];
+  const proxy = createServer({ cert, key });
+  proxy.on('connect', (request, socket) => {
+    asked.push(`${request.url} ${request.headers['proxy-authorization']}`);
+    const upstream = connect(api.port, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(upstream).pipe(socket);
+    });
+    upstream.on('error', () => socket.destroy());
+    socket.on('error', () => upstream.destroy());
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => proxy.close());
+  const server = 'https://api.example.test:6443';
+  const url = `https://me:pw@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const kubeconfig = api.writeKubeconfig({ server, cluster: { 'proxy-url': url } });
+  const authorities = join(api.folder, 'proxy-ca.pem');
+  writeFileSync(authorities, ca);
+  api.on('GET *', () => ({ items: [] }));
+  const ls = (env: Record<string, string>) =>
+    runProcess({ args: [cli, 'ls', '--json', '--kubeconfig', kubeconfig], env: { NODE_OPTIONS: undefined, ...env } });
+  expect(await ls({ NODE_EXTRA_CA_CERTS: authorities })).toMatchObject({ stderr: '', stdout: '[]\n', code: 0 });
+  expect(new Set(asked)).toEqual(new Set([`api.example.test:6443 Basic ${Buffer.from('me:pw').toString('base64')}`]));
+  expect((await ls({})).stderr).toContain('CLUSTER_CERTIFICATE');
 });

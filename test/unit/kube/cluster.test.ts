@@ -85,6 +85,16 @@ describe('kubeconfig', () => {
     );
   });
 
+  it.each(['htps://who:s3cret@api', 'who:s3cret@api:6443', 'https//who:s3/cr@et@api'])(
+    'never tells the password in a server that is no URL: %s',
+    async (server) => {
+      const error = await failure(() => open(api.writeKubeconfig({ server })));
+      expect(error.code).toBe('KUBECONFIG_INVALID');
+      expect(error.message).toMatch(/"…@api(:6443)?"/);
+      expect(JSON.stringify({ ...error })).not.toMatch(/s3/);
+    },
+  );
+
   it('gives way to the service account inside a pod', () => {
     const folder = join(api.folder, 'account');
     mkdirSync(folder);
@@ -384,6 +394,12 @@ describe('the way to the server', () => {
     ['https://xk.example', 'k.example', false],
     ['https://10.1.2.3', '10.0.0.0/8', true],
     ['https://11.1.2.3', '10.0.0.0/8', false],
+    ['https://11.1.2.3', '10.0.0.0/33', false],
+    ['https://[fd00:1::7]:6443', 'fd00::/8', true],
+    ['https://[fe00::7]:6443', 'fd00::/8', false],
+    ['https://[fd00::7]:6443', '10.0.0.0/8', false],
+    ['https://k.example:6443', 'other,k.example', true],
+    ['https://k.example:6443', 'other k.example', true],
     ['https://anything', '*', true],
     ['https://127.0.0.1:6443', '', true],
     ['https://localhost:6443', '', true],

@@ -1,80 +1,24 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createWebSocketStream, WebSocketServer } from 'ws';
 import { type Cluster, openCluster } from '../../../src/kube/cluster';
 import { dialPortForward } from '../../../src/kube/dial-port-forward';
-import { SpdyConnection } from '../../../src/spdy/connection';
-import type { SpdyStream } from '../../../src/spdy/stream';
 import type { Transport } from '../../../src/tunnel/transport';
 import { ScriptedApi } from '../../support/scripted-api';
-
-const TUNNEL = 'SPDY/3.1+portforward.k8s.io';
-type Form = 'websocket' | 'spdy-websocket' | 'spdy';
-type Answer = 'refuse' | 'reset' | 'ignore' | { status: number; body?: string } | 'accept';
+import { type Form, type ScriptedForwards, scriptForwards } from '../../support/scripted-forwards';
 
 let api: ScriptedApi;
+let forwards: ScriptedForwards;
 let cleanups: (() => void)[] = [];
-/** What the server makes of a form it is asked for, and in what order it was asked. */
-let answers: Partial<Record<Form, Answer>>;
-let asked: string[];
-let pod: (data: SpdyStream, errors: SpdyStream) => void;
-const upgrader = new WebSocketServer({ noServer: true, handleProtocols: () => false, perMessageDeflate: false });
-upgrader.on('headers', (headers, request) => {
-  if (request.headers['x-tunnel']) headers.push(`Sec-WebSocket-Protocol: ${TUNNEL}`);
-});
 
 beforeEach(async () => {
   api = await ScriptedApi.start();
+  forwards = scriptForwards(api);
   cleanups = [];
-  answers = {};
-  asked = [];
-  pod = (data) => data.pipe(data);
-  api.onUpgrade = (request, socket, head) => {
-    const offered = request.headers['sec-websocket-protocol'];
-    const form: Form =
-      request.headers.upgrade !== 'websocket' ? 'spdy' : offered === TUNNEL ? 'spdy-websocket' : 'websocket';
-    asked.push(`${form} ${request.method}`);
-    const answer = answers[form] ?? 'accept';
-    if (answer === 'ignore') return true;
-    if (answer === 'reset') return Boolean(socket.destroy());
-    if (answer !== 'accept') return refuse(socket, answer === 'refuse' ? { status: 400 } : answer);
-    if (form === 'websocket') return false;
-    if (form === 'spdy') {
-      socket.write(
-        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n',
-      );
-      serve(new SpdyConnection(socket, 'server'));
-      return true;
-    }
-    request.headers['x-tunnel'] = '1';
-    delete request.headers['sec-websocket-protocol'];
-    upgrader.handleUpgrade(request, socket, head, (webSocket) =>
-      serve(new SpdyConnection(createWebSocketStream(webSocket), 'server')),
-    );
-    return true;
-  };
 });
 afterEach(async () => {
   for (const cleanup of cleanups) cleanup();
   await api.stop();
 });
-
-function refuse(socket: Socket, { status, body = '' }: { status: number; body?: string }): true {
-  socket.end(
-    `HTTP/1.1 ${status} No\r\nContent-Length: ${body.length}\r\nContent-Type: application/json\r\n\r\n${body}`,
-  );
-  return true;
-}
-
-function serve(connection: SpdyConnection): void {
-  let errors: SpdyStream | undefined;
-  connection.on('stream', (stream) => {
-    expect(stream.headers.port).toBe('30000');
-    if (stream.headers.streamtype === 'error') errors = stream.resume() as SpdyStream;
-    else pod(stream, errors!);
-  });
-}
 
 async function open(env: NodeJS.ProcessEnv = {}): Promise<Cluster> {
   const access = { kubeconfig: api.kubeconfig, context: undefined, acceptInvalidCertificates: false };
@@ -101,11 +45,11 @@ describe.each(['spdy-websocket', 'spdy'] as const)('%s', (form) => {
     const received: Buffer[] = [];
     for await (const chunk of transport) received.push(chunk);
     expect(Buffer.concat(received).equals(sent)).toBe(true);
-    expect(asked).toEqual([`${form} ${form === 'spdy' ? 'POST' : 'GET'}`]);
+    expect(forwards.asked).toEqual([`${form} ${form === 'spdy' ? 'POST' : 'GET'}`]);
   });
 
   it('ends one direction and leaves the other open', async () => {
-    pod = (data) => {
+    forwards.pod = (data) => {
       data.resume().once('end', () => data.end('after your end'));
     };
     const transport = await dial(await only(form));
@@ -114,7 +58,7 @@ describe.each(['spdy-websocket', 'spdy'] as const)('%s', (form) => {
   });
 
   it('stops taking from the app when the pod does not read', async () => {
-    pod = () => {};
+    forwards.pod = () => {};
     const transport = await dial(await only(form));
     let written = 0;
     const chunk = Buffer.alloc(1024 * 1024);
@@ -131,7 +75,7 @@ describe.each(['spdy-websocket', 'spdy'] as const)('%s', (form) => {
   });
 
   it('says in its words that nothing listens on the port', async () => {
-    pod = (data, errors) => {
+    forwards.pod = (data, errors) => {
       errors.end('connection refused in the pod');
       data.end();
     };
@@ -142,7 +86,7 @@ describe.each(['spdy-websocket', 'spdy'] as const)('%s', (form) => {
   });
 
   it('that is cut gives what came before, then PORT_FORWARD_LOST', async () => {
-    pod = (data) => {
+    forwards.pod = (data) => {
       data.write('before');
       data.once('data', () => data.destroy());
     };
@@ -158,21 +102,21 @@ describe.each(['spdy-websocket', 'spdy'] as const)('%s', (form) => {
 
 describe('the choice', () => {
   it('begins with what is fastest, and stays with what worked', async () => {
-    answers = { websocket: { status: 403 }, 'spdy-websocket': { status: 400 } };
+    forwards.answers = { websocket: { status: 403 }, 'spdy-websocket': { status: 400 } };
     const cluster = await open();
     const told: string[] = [];
     cluster.tell = (text) => told.push(text);
     await dial(cluster);
     await dial(cluster);
-    expect(asked).toEqual(['websocket GET', 'spdy-websocket GET', 'spdy POST', 'spdy POST']);
+    expect(forwards.asked).toEqual(['websocket GET', 'spdy-websocket GET', 'spdy POST', 'spdy POST']);
     expect(told).toHaveLength(1);
     expect(told[0]).toMatch(/by spdy.*websocket: .*403.*spdy-websocket: .*400/);
   });
 
   it('goes on when something on the way resets an upgrade', async () => {
-    answers = { websocket: 'reset' };
+    forwards.answers = { websocket: 'reset' };
     await dial(await open());
-    expect(asked.at(-1)).toBe('spdy-websocket GET');
+    expect(forwards.asked.at(-1)).toBe('spdy-websocket GET');
   });
 
   it('goes on where one verb is granted and the other is not, and tells the first refusal when none is', async () => {
@@ -181,15 +125,15 @@ describe('the choice', () => {
       reason: 'Forbidden',
       message: 'pods "agent" is forbidden: User "u" cannot get resource "pods/portforward"',
     });
-    answers = { websocket: { status: 403, body }, 'spdy-websocket': { status: 403, body } };
+    forwards.answers = { websocket: { status: 403, body }, 'spdy-websocket': { status: 403, body } };
     await dial(await open());
-    expect(asked.at(-1)).toBe('spdy POST');
-    answers.spdy = { status: 403, body: body.replace('cannot get', 'cannot create') };
+    expect(forwards.asked.at(-1)).toBe('spdy POST');
+    forwards.answers.spdy = { status: 403, body: body.replace('cannot get', 'cannot create') };
     await expect(dial(await open())).rejects.toMatchObject({ code: 'FORBIDDEN', details: { verb: 'get' } });
   });
 
   it('names every form when none is accepted', async () => {
-    answers = { websocket: { status: 400 }, 'spdy-websocket': { status: 426 }, spdy: { status: 501 } };
+    forwards.answers = { websocket: { status: 400 }, 'spdy-websocket': { status: 426 }, spdy: { status: 501 } };
     const error = await dial(await open()).catch((reason) => reason);
     expect(error).toMatchObject({ code: 'PORT_FORWARD_FAILED', details: { status: 400 } });
     expect(error.message).toMatch(/websocket: .*400[\s\S]*spdy-websocket: .*426[\s\S]*spdy: .*501/);
@@ -204,14 +148,14 @@ describe('the choice', () => {
     ['a pod that does not run', { status: 500, body: 'container not found' }, 'PORT_FORWARD_FAILED'],
     ['credentials', { status: 401, body: '{"reason":"Unauthorized","message":"no"}' }, 'CLUSTER_UNAUTHORIZED'],
   ])('is not the question with %s', async (_, answer, code) => {
-    answers = { websocket: answer };
+    forwards.answers = { websocket: answer };
     await expect(dial(await open())).rejects.toMatchObject({ code });
-    expect(asked).toHaveLength(1);
+    expect(forwards.asked).toHaveLength(1);
   });
 
   it('can be made by the user, who is told of a word that is none', async () => {
     await dial(await only('spdy'));
-    expect(asked).toEqual(['spdy POST']);
+    expect(forwards.asked).toEqual(['spdy POST']);
     await expect(open({ MIRRORD_PORT_FORWARD: 'carrier-pigeon' })).rejects.toMatchObject({
       code: 'CONFIG_INVALID_VALUE',
     });

@@ -121,7 +121,12 @@ describe('small parts of the node', () => {
     writePayload(folder, new Map([['a', file('3')]]));
     expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('3');
     expect(readdirSync(folder).sort()).toEqual([readlinkSync(join(folder, '..data')), '..data', 'a'].sort());
-    expect(readlinkSync(join(folder, '..data'))).not.toBe(first);
+    const second = readlinkSync(join(folder, '..data'));
+    expect(second).not.toBe(first);
+    writePayload(folder, new Map([['a', file('3')]]));
+    expect(readlinkSync(join(folder, '..data'))).toBe(second);
+    writePayload(folder, new Map([['a', { ...file('3'), mode: 0o600 }]]));
+    expect(readlinkSync(join(folder, '..data'))).not.toBe(second);
   });
 
   it('writes resolv.conf by policy', () => {

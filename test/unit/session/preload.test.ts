@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -146,7 +146,7 @@ describe('child processes and threads', () => {
     const stale = `/tmp/mirrord-nowhere/control:${'a'.repeat(64)}`;
     const { code, stderr, stdout } = await preload(['-e', 'console.log("ran")'], { MIRRORD_SESSION: stale });
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^mirrord: ATTACH_FAILED: .*\n\n.*Unset MIRRORD_SESSION/);
+    expect(stderr).toMatch(/^mirrord: ATTACH_FAILED: .*\n\n.*Name a target \(MIRRORD_TARGET\)/);
     expect(stderr).not.toContain('a'.repeat(64));
   });
 });
@@ -180,7 +180,9 @@ describe('the preload stays dormant', () => {
   it('in a package manager, which passes it on to the programs it starts', async () => {
     const app = script('app-of-npm.cjs', 'console.log(process.env.FROM_POD)');
     const body = `console.log(process.env.FROM_POD); require('child_process').spawn(process.execPath, [${JSON.stringify(app)}], { stdio: 'inherit' })`;
-    const { stdout } = await preload([script('npm-cli.js', body)]);
+    mkdirSync(join(folder, 'npm'));
+    writeFileSync(join(folder, 'npm', 'package.json'), '{"name":"npm"}');
+    const { stdout } = await preload([script('npm/npm-cli.js', body)]);
     expect(stdout).toBe('undefined\nyes\n');
   });
 

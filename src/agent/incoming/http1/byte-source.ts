@@ -1,77 +1,85 @@
 import type { Duplex } from 'node:stream';
 
+/** Bytes that may wait for whoever takes them; the connection is not read further until there is room again. */
+const HIGH_WATER = 128 * 1024;
 const EMPTY: Buffer = Buffer.alloc(0);
 
-/** Reads a connection on demand, so that nothing is read that nobody has room for. */
+/** The bytes of a connection, kept until they are taken. Flows, as reading on demand costs several turns a message. */
 export class ByteSource {
   readonly #stream: Duplex;
   #buffered: Buffer = EMPTY;
   #ended = false;
+  #paused = false;
   #error: Error | undefined;
   #wake: () => void = () => {};
-  #isWaiting = false;
   /** Sees all bytes as they arrive. */
   onBytes: ((bytes: Buffer) => void) | undefined;
-  /** The other end has ended, and all it sent was read. */
+  /** The other end has ended; what it sent may not be taken yet. */
   onEnd: () => void = () => {};
   /** The connection is closed, whole or cut. */
   onClose: () => void = () => {};
 
   constructor(stream: Duplex) {
     this.#stream = stream;
-    stream
-      .on('readable', this.#onReadable)
-      .on('end', this.#onEnd)
-      .on('close', this.#onClose)
-      .on('error', this.#onError);
+    stream.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onError);
     if (stream.readableEnded) this.#ended = true;
     if (stream.destroyed) this.#error = new Error('the connection is closed');
+    // One that was paused by name does not flow for a listener alone.
+    stream.resume();
   }
 
   get buffered(): Buffer {
     return this.#buffered;
   }
 
+  /** No byte comes behind those that are buffered. */
   get ended(): boolean {
     return this.#ended;
   }
 
   /** Waits for bytes behind those that are buffered; false = there are no more. Rejects when the connection was cut. */
   async more(): Promise<boolean> {
+    const { length } = this.#buffered;
     for (;;) {
-      const chunk = this.#stream.read() as Buffer | null;
-      if (chunk) {
-        this.onBytes?.(chunk);
-        this.#buffered = this.#buffered.length === 0 ? chunk : Buffer.concat([this.#buffered, chunk]);
-        return true;
-      }
+      if (this.#buffered.length > length) return true;
       if (this.#ended) return false;
       if (this.#error) throw this.#error;
+      // A message that is longer than what may wait is the reader's to limit.
+      this.#resume();
       await new Promise<void>((resolve) => {
-        this.#isWaiting = true;
         this.#wake = resolve;
       });
-      this.#isWaiting = false;
     }
   }
 
   take(length: number): Buffer {
     const taken = this.#buffered.subarray(0, length);
     this.#buffered = length >= this.#buffered.length ? EMPTY : this.#buffered.subarray(length);
+    if (this.#buffered.length < HIGH_WATER) this.#resume();
     return taken;
   }
 
   /** Lets go of the connection; gives what was read and not taken. */
   release(): Buffer {
     const { stream, rest } = { stream: this.#stream, rest: this.#buffered };
-    stream.off('readable', this.#onReadable).off('end', this.#onEnd).off('close', this.#onClose);
+    stream.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     this.#buffered = EMPTY;
     return rest;
   }
 
-  readonly #onReadable = (): void => {
-    // With nothing buffered, only a read tells that the end has come.
-    if (!this.#isWaiting && this.#stream.readableLength === 0) this.#stream.read();
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#stream.resume();
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    this.onBytes?.(bytes);
+    this.#buffered = this.#buffered.length === 0 ? bytes : Buffer.concat([this.#buffered, bytes]);
+    if (this.#buffered.length >= HIGH_WATER) {
+      this.#paused = true;
+      this.#stream.pause();
+    }
     this.#wake();
   };
 
@@ -92,8 +100,9 @@ export class ByteSource {
   };
 }
 
-/** Resolves when the stream takes more; at once when it does, or is gone. */
-export function send(stream: Duplex, bytes: Buffer): Promise<void> | undefined {
+/** Writes these in one piece. Resolves when the stream takes more; at once when it does, or is gone. */
+export function send(stream: Duplex, ...pieces: Buffer[]): Promise<void> | undefined {
+  const bytes = joinPieces(pieces);
   if (bytes.length === 0 || stream.destroyed || stream.writableEnded || stream.write(bytes)) return undefined;
   return new Promise((resolve) => {
     const done = () => {
@@ -102,4 +111,15 @@ export function send(stream: Duplex, bytes: Buffer): Promise<void> | undefined {
     };
     stream.on('drain', done).on('close', done);
   });
+}
+
+/** Neighbours in memory, as a head and its body mostly are, are joined without a copy. */
+function joinPieces(pieces: Buffer[]): Buffer {
+  const [first = EMPTY, ...others] = pieces;
+  return others.reduce((joined, piece) => {
+    const touches = joined.buffer === piece.buffer && joined.byteOffset + joined.length === piece.byteOffset;
+    return touches
+      ? Buffer.from(joined.buffer, joined.byteOffset, joined.length + piece.length)
+      : Buffer.concat([joined, piece]);
+  }, first);
 }

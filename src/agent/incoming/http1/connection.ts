@@ -1,18 +1,19 @@
 import type { Socket } from 'node:net';
+import { resetSocket } from '../../../protocol/splice';
 import { answerAndEnd, badGateway, refusalText } from '../bad-gateway';
 import { openToClient, reset, type Taken } from '../connections';
 import type { RequestFacts } from '../filter/compile';
-import { abort, joinSockets } from '../join-sockets';
+import { joinSockets } from '../join-sockets';
 import { MirrorCopy } from '../mirror';
 import type { Route } from '../routing';
-import { StreamDuplex } from '../stream-duplex';
+import { isSessionOver, StreamDuplex } from '../stream-duplex';
 import type { Subscriber } from '../subscriber';
 import { BodyScanner } from './body';
 import { ByteSource, send } from './byte-source';
 import { Destination } from './destination';
 import { findHead, MalformedMessage, parseRequest, type RequestHead } from './head';
 import { type ReadAhead, readAhead } from './read-ahead';
-import { NoAnswer, passResponse } from './response';
+import { AnswerCut, passResponse } from './response';
 
 export interface Http1Options {
   taken: Taken;
@@ -39,6 +40,7 @@ export class Http1Connection {
   readonly #source: ByteSource;
   readonly #destinations = new Map<Subscriber | undefined, Destination>();
   readonly #copies = new Map<Subscriber, MirrorCopy>();
+  #last: Destination | undefined;
   #isIdle = true;
 
   constructor(options: Http1Options) {
@@ -54,6 +56,8 @@ export class Http1Connection {
   async serve(): Promise<void> {
     try {
       for (let head = await this.#nextRequest(); head; head = await this.#nextRequest()) {
+        // It was told that the connection ends, and has crossed that with a request: nobody answers it here, nor there.
+        if (this.#client.writableEnded) return reset(this.#client);
         if (!(await this.#serveRequest(head))) return;
       }
       for (const { socket } of this.#destinations.values()) socket.end();
@@ -87,9 +91,12 @@ export class Http1Connection {
   /** Whether the connection goes on to a next request. */
   async #serveRequest(head: RequestHead): Promise<boolean> {
     const scanner = new BodyScanner(head.framing);
-    const ahead: ReadAhead = this.#options.needsBody()
-      ? await readAhead(this.#source, scanner)
-      : { pieces: [], body: undefined };
+    // Who waits for an invitation sends no body before it: there is nothing to look at.
+    const sendsAtOnce = !head.headers.some(([name]) => name.toLowerCase() === 'expect');
+    const ahead: ReadAhead =
+      this.#options.needsBody() && sendsAtOnce
+        ? await readAhead(this.#source, scanner)
+        : { pieces: [], body: undefined };
     const { method, target, headers } = head;
     const { winner, copies } = this.#options.route({ method, target, headers, body: ahead.body });
     const to = copies.map((subscriber) => this.#copyFor(subscriber));
@@ -101,7 +108,9 @@ export class Http1Connection {
   async #exchange(request: Request, winner: Subscriber | undefined): Promise<boolean> {
     const destination = await this.#destinationFor(winner);
     if (!destination) return false;
-    const again = destination.used++ > 0;
+    // The one it had before may have closed it meanwhile, as idle ones are; a client whose requests all went there would know.
+    const mayBeStale = destination.used++ > 0 && destination !== this.#last && isRepeatable(request.head);
+    this.#last = destination;
     const sending = this.#sendRequest(request, destination);
     try {
       const { close, tunnel } = await passResponse(destination.source, this.#client, request.head);
@@ -116,24 +125,22 @@ export class Http1Connection {
     } catch (error) {
       destination.abort();
       this.#destinations.delete(winner);
-      const untouched = request.head.framing.kind === 'none';
-      // A connection that was kept open may have been closed just as it was used again.
-      if (error instanceof NoAnswer && again && untouched && !this.#client.destroyed)
+      if (error instanceof AnswerCut && !error.begun && mayBeStale && !this.#client.destroyed)
         return this.#exchange(request, winner);
       return this.#handleFailure(error, request, destination);
     }
   }
 
+  /** The caller sees the end that the one who answers has made of it, unless that one is gone altogether. */
   #handleFailure(error: unknown, request: Request, { subscriber }: Destination): boolean | Promise<boolean> {
     if (this.#client.destroyed) return false;
+    const { begun, inOrder, cause } = error instanceof AnswerCut ? error : new AnswerCut(true, error);
     if (request.malformed) answerAndEnd(this.#client, BAD_REQUEST);
-    else if (!(error instanceof NoAnswer)) reset(this.#client);
-    else if (!subscriber) {
-      if (error.ended) answerAndEnd(this.#client, Buffer.alloc(0));
-      else reset(this.#client);
-    } else if (subscriber.params.fallback === 'pod' && request.head.framing.kind === 'none') {
-      return this.#exchange(request, undefined);
-    } else answerAndEnd(this.#client, badGateway(refusalText(subscriber, { message: 'the connection to it ended' })));
+    else if (subscriber && !begun && isSessionOver(cause)) {
+      if (subscriber.params.fallback === 'pod' && isRepeatable(request.head)) return this.#exchange(request, undefined);
+      answerAndEnd(this.#client, badGateway(refusalText(subscriber, { message: 'their process has ended' })));
+    } else if (inOrder) answerAndEnd(this.#client, Buffer.alloc(0));
+    else reset(this.#client);
     return false;
   }
 
@@ -165,15 +172,17 @@ export class Http1Connection {
     const { head, scanner, pieces, copies } = request;
     const { socket } = destination;
     try {
-      for (const piece of [head.raw, ...pieces]) await send(socket, piece);
+      const first = [head.raw, ...pieces];
+      if (!scanner.done && this.#source.buffered.length > 0) first.push(this.#takeBody(scanner, copies));
+      await send(socket, ...first);
       while (!scanner.done) {
         if (this.#source.buffered.length === 0 && !(await this.#source.more())) break;
-        const piece = this.#source.take(scanner.scan(this.#source.buffered));
-        for (const copy of copies) copy.write(piece);
-        await send(socket, piece);
+        await send(socket, this.#takeBody(scanner, copies));
       }
-      this.#source.onEnd = () => socket.end();
-      if (this.#source.ended) socket.end();
+      // Behind its last request only: others may wait to be told where they go.
+      const end = () => this.#source.buffered.length === 0 && socket.end();
+      this.#source.onEnd = end;
+      if (this.#source.ended) end();
     } catch (error) {
       if (!(error instanceof MalformedMessage)) return destination.abort();
       // The application may read it otherwise; a client has no use for it.
@@ -185,13 +194,19 @@ export class Http1Connection {
     }
   }
 
+  #takeBody(scanner: BodyScanner, copies: MirrorCopy[]): Buffer {
+    const piece = this.#source.take(scanner.scan(this.#source.buffered));
+    for (const copy of copies) copy.write(piece);
+    return piece;
+  }
+
   async #sendAll({ socket }: Destination): Promise<void> {
     try {
       do await send(socket, this.#source.take(this.#source.buffered.length));
       while (await this.#source.more());
       socket.end();
     } catch {
-      abort(socket);
+      resetSocket(socket);
     }
   }
 
@@ -237,6 +252,11 @@ export class Http1Connection {
   #abandon(): void {
     for (const destination of this.#destinations.values()) destination.abort();
   }
+}
+
+/** Nothing of it was consumed but its head, and to send it twice does no harm. */
+function isRepeatable({ method, framing }: RequestHead): boolean {
+  return framing.kind === 'none' && ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'].includes(method);
 }
 
 interface Request {

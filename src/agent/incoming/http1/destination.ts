@@ -1,4 +1,5 @@
-import { abort, type ByteDuplex } from '../join-sockets';
+import { resetSocket } from '../../../protocol/splice';
+import type { ByteDuplex } from '../join-sockets';
 import type { Subscriber } from '../subscriber';
 import { ByteSource } from './byte-source';
 
@@ -17,11 +18,13 @@ export class Destination {
     this.source = new ByteSource(socket);
   }
 
+  /** What has come unasked, as a time-out that is told, would be taken for the next answer. */
   get usable(): boolean {
-    return !this.socket.destroyed && !this.socket.writableEnded && !this.source.ended;
+    const { destroyed, writableEnded, readableLength } = this.socket;
+    return !destroyed && !writableEnded && !this.source.ended && readableLength + this.source.buffered.length === 0;
   }
 
   abort(): void {
-    abort(this.socket);
+    resetSocket(this.socket);
   }
 }

@@ -28,7 +28,9 @@ export interface ResponseHead extends Head {
 export const MAX_HEAD = 128 * 1024;
 const REQUEST = /^([\w!#$%&'*+.^`|~-]+) (\S+) HTTP\/1\.([01])$/;
 const RESPONSE = /^HTTP\/1\.([01]) (\d{3})(?: .*)?$/;
-const FIELD = /^([\w!#$%&'*+.^`|~-]+):[ \t]*(.*?)[ \t]*$/;
+const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+/** A line end of one character is one to some parsers and part of a value to others. */
+const ODD_LINE = /\0|\r(?!\n)|(?:^|[^\r])\n/;
 
 /** Bytes of the first head in there; 0 while its end has not arrived. Throws when it is longer than any server takes. */
 export function findHead(bytes: Buffer): number {
@@ -47,11 +49,10 @@ function leadingLines(bytes: Buffer): number {
 export function parseRequest(raw: Buffer): RequestHead {
   const [line, headers] = parseLines(raw);
   const [, method, target, minor] = REQUEST.exec(line) ?? fail('the request line');
-  const value = valuesOf(headers);
-  const tokens = connectionTokens(value('connection'));
-  const upgrade = method === 'CONNECT' || (tokens.includes('upgrade') && value('upgrade').length > 0);
-  const close = tokens.includes('close') || (minor === '0' && !tokens.includes('keep-alive'));
-  const framing = requestFraming(value('transfer-encoding'), value('content-length'), Number(minor));
+  const { connection, upgrade: asked, encodings, lengths } = readMarks(headers);
+  const upgrade = method === 'CONNECT' || (connection.includes('upgrade') && asked);
+  const close = connection.includes('close') || (minor === '0' && !connection.includes('keep-alive'));
+  const framing = requestFraming(encodings, lengths, Number(minor));
   return { raw, method: method!, target: target!, minor: Number(minor), headers, framing, close, upgrade };
 }
 
@@ -60,34 +61,68 @@ export function parseResponse(raw: Buffer, method: string): ResponseHead {
   const [line, headers] = parseLines(raw);
   const [, minor, code] = RESPONSE.exec(line) ?? fail('the status line');
   const status = Number(code);
-  const value = valuesOf(headers);
-  const tokens = connectionTokens(value('connection'));
-  const framing = responseFraming(status, method, value('transfer-encoding'), value('content-length'));
+  const { connection, encodings, lengths } = readMarks(headers);
+  const framing = responseFraming(status, method, encodings, lengths);
   const close =
-    tokens.includes('close') || framing.kind === 'close' || (minor === '0' && !tokens.includes('keep-alive'));
+    connection.includes('close') || framing.kind === 'close' || (minor === '0' && !connection.includes('keep-alive'));
   return { raw, status, minor: Number(minor), headers, framing, close };
 }
 
 function parseLines(raw: Buffer): [line: string, headers: [string, string][]] {
   const text = raw.toString('latin1', leadingLines(raw), raw.length - 4);
+  if (ODD_LINE.test(text)) fail('a line end');
   const [line = '', ...fields] = text.split('\r\n');
-  // A line end of one character is one to some parsers and part of a value to others.
-  if (/[\r\n\0]/.test(text.replaceAll('\r\n', ''))) fail('a line end');
-  return [
-    line,
-    fields.map((field) => {
-      const [, name, value] = FIELD.exec(field) ?? fail('a header');
-      return [name!, value!];
-    }),
-  ];
+  return [line, fields.map(parseField)];
 }
 
-function valuesOf(headers: [string, string][]): (name: string) => string[] {
-  return (name) => headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
+function parseField(field: string): [string, string] {
+  const colon = field.indexOf(':');
+  const name = field.slice(0, Math.max(colon, 0));
+  if (!NAME.test(name)) fail('a header');
+  let start = colon + 1;
+  let end = field.length;
+  while (isBlank(field, start)) start++;
+  while (end > start && isBlank(field, end - 1)) end--;
+  return [name, field.slice(start, end)];
 }
 
-function connectionTokens(values: string[]): string[] {
-  return values.flatMap((value) => value.toLowerCase().split(',')).map((token) => token.trim());
+function isBlank(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code === 32 || code === 9;
+}
+
+/** What the headers say about the message itself. */
+interface Marks {
+  /** Lower case. */
+  connection: string[];
+  upgrade: boolean;
+  encodings: string[];
+  lengths: string[];
+}
+
+function readMarks(headers: [string, string][]): Marks {
+  const marks: Marks = { connection: [], upgrade: false, encodings: [], lengths: [] };
+  for (const [name, value] of headers) {
+    // By length first: this runs for each header of each message that passes.
+    if (!MARK_LENGTHS.has(name.length)) continue;
+    const key = name.toLowerCase();
+    if (key === 'connection') marks.connection.push(...splitTokens(value));
+    else if (key === 'upgrade') marks.upgrade = true;
+    else if (key === 'transfer-encoding') marks.encodings.push(value);
+    else if (key === 'content-length') marks.lengths.push(value);
+  }
+  return marks;
+}
+
+const MARK_LENGTHS = new Set(
+  ['connection', 'upgrade', 'transfer-encoding', 'content-length'].map((name) => name.length),
+);
+
+function splitTokens(value: string): string[] {
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((token) => token.trim());
 }
 
 /** Whatever two servers could read in two ways is refused: requests must not be cut differently here and there. */
@@ -104,7 +139,7 @@ function requestFraming(encodings: string[], lengths: string[], minor: number): 
 function responseFraming(status: number, method: string, encodings: string[], lengths: string[]): Framing {
   if (status < 200 || status === 204 || status === 304 || method === 'HEAD') return { kind: 'none' };
   if (method === 'CONNECT' && status < 300) return { kind: 'none' };
-  const last = connectionTokens(encodings).at(-1);
+  const last = encodings.flatMap(splitTokens).at(-1);
   if (last !== undefined) return last === 'chunked' ? { kind: 'chunked' } : { kind: 'close' };
   return lengths.length === 0 ? { kind: 'close' } : { kind: 'length', length: parseLength(lengths) };
 }

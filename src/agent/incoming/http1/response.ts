@@ -3,13 +3,16 @@ import { BodyScanner } from './body';
 import { type ByteSource, send } from './byte-source';
 import { findHead, MalformedMessage, parseResponse, type RequestHead, type ResponseHead } from './head';
 
-/** The connection ended before the first byte of an answer. */
-export class NoAnswer extends Error {
-  /** It ended in order, and was not cut. */
-  readonly ended: boolean;
-  constructor(ended: boolean) {
-    super('the connection ended before an answer');
-    this.ended = ended;
+/** The connection ended before the answer did. */
+export class AnswerCut extends Error {
+  /** Part of the answer was passed on. */
+  readonly begun: boolean;
+  /** It ended in order, and was not reset. */
+  readonly inOrder: boolean;
+  constructor(begun: boolean, cause?: unknown) {
+    super('the connection ended before the answer did', { cause });
+    this.begun = begun;
+    this.inOrder = cause === undefined;
   }
 }
 
@@ -21,8 +24,7 @@ export interface PassedResponse {
 }
 
 /**
- * Passes the answer to one request on, interim answers before it too. Rejects with NoAnswer while nothing was passed on, with
- * another error once the answer has begun.
+ * Passes the answer to one request on, interim answers before it too. Rejects with AnswerCut.
  */
 export async function passResponse(source: ByteSource, to: Duplex, request: RequestHead): Promise<PassedResponse> {
   for (let first = true; ; first = false) {
@@ -32,12 +34,14 @@ export async function passResponse(source: ByteSource, to: Duplex, request: Requ
       await passBody(source, to, new BodyScanner({ kind: 'close' }));
       return { close: true, tunnel: false };
     }
-    await send(to, answer.raw);
-    if (answer.status === 101 && request.upgrade) return { close: false, tunnel: true };
-    if (answer.status < 200) continue;
-    if (request.method === 'CONNECT' && answer.status < 300) return { close: false, tunnel: true };
-    await passBody(source, to, new BodyScanner(answer.framing));
-    return { close: answer.close || request.close, tunnel: false };
+    const tunnel = (answer.status === 101 && request.upgrade) || (request.method === 'CONNECT' && answer.status < 300);
+    if (tunnel || answer.status < 200) {
+      await send(to, answer.raw);
+      if (tunnel) return { close: false, tunnel };
+      continue;
+    }
+    const whole = await passBody(source, to, new BodyScanner(answer.framing), answer.raw);
+    return { close: !whole || answer.close || request.close, tunnel: false };
   }
 }
 
@@ -54,24 +58,44 @@ async function readHead(source: ByteSource, method: string, first: boolean): Pro
       if (error instanceof MalformedMessage) return undefined;
       throw error;
     }
-    const nothing = first && source.buffered.length === 0;
-    try {
-      if (await source.more()) continue;
-    } catch (error) {
-      throw nothing ? new NoAnswer(false) : error;
-    }
-    if (nothing) throw new NoAnswer(true);
-    if (source.buffered.length === 0) throw new Error('the connection ended behind an interim answer');
+    if (await hasMore(source, !first || source.buffered.length > 0)) continue;
+    if (source.buffered.length === 0) throw new AnswerCut(!first);
     return undefined;
   }
 }
 
-async function passBody(source: ByteSource, to: Duplex, scanner: BodyScanner): Promise<void> {
-  while (!scanner.done) {
-    if (source.buffered.length === 0 && !(await source.more())) {
-      if (scanner.endsWithConnection) return;
-      throw new Error('the answer was cut');
+/**
+ * Resolves with whether its end was found: a body that breaks the rules is passed on, and goes on until its connection ends.
+ * @param head What goes before it, in one piece with as much of it as has arrived: packets are what passing on costs.
+ */
+async function passBody(source: ByteSource, to: Duplex, scanner: BodyScanner, head?: Buffer): Promise<boolean> {
+  const first = head ? [head] : [];
+  try {
+    if (!scanner.done && source.buffered.length > 0) first.push(takeBody(source, scanner));
+    await send(to, ...first.splice(0));
+    while (!scanner.done) {
+      if (source.buffered.length === 0 && !(await hasMore(source, true))) {
+        if (scanner.endsWithConnection) return true;
+        throw new AnswerCut(true);
+      }
+      await send(to, takeBody(source, scanner));
     }
-    await send(to, source.take(scanner.scan(source.buffered)));
+    return true;
+  } catch (error) {
+    if (!(error instanceof MalformedMessage)) throw error;
+    await passBody(source, to, new BodyScanner({ kind: 'close' }), first[0]);
+    return false;
+  }
+}
+
+function takeBody(source: ByteSource, scanner: BodyScanner): Buffer {
+  return source.take(scanner.scan(source.buffered));
+}
+
+async function hasMore(source: ByteSource, begun: boolean): Promise<boolean> {
+  try {
+    return await source.more();
+  } catch (error) {
+    throw new AnswerCut(begun, error);
   }
 }

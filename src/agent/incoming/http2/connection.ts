@@ -1,4 +1,10 @@
-import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { Socket } from 'node:net';
 import { refusalText } from '../bad-gateway';
 import { openToClient, reset, type Taken } from '../connections';
@@ -7,7 +13,9 @@ import type { Route } from '../routing';
 import { StreamDuplex } from '../stream-duplex';
 import type { Subscriber } from '../subscriber';
 import { copyRequest } from './copy';
-import { passStream } from './pass-stream';
+import { passedOn } from './header-list';
+import { LIMITS, MAX_STREAMS, SETTINGS } from './limits';
+import { isOpen, type PassedRequest, passStream, receiveTrailers } from './pass-stream';
 import { readBody } from './read-body';
 import { Http2Upstream } from './upstream';
 
@@ -20,8 +28,11 @@ export interface Http2Options {
   onLag(subscriber: Subscriber): void;
 }
 
-/** Headers that announce more than one frame of settings: what gRPC servers allow. */
-const SETTINGS = { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024, maxHeaderListSize: 64 * 1024 };
+interface Request extends PassedRequest {
+  headers: OutgoingHttpHeaders;
+  /** It has no body. */
+  ended: boolean;
+}
 
 /** One HTTP/2 connection whose requests go to different places, each over a session of its own. */
 export class Http2Connection {
@@ -33,35 +44,57 @@ export class Http2Connection {
   constructor(options: Http2Options) {
     this.#options = options;
     const { socket } = options.taken;
-    this.#server = createServer({ settings: SETTINGS });
+    this.#server = createServer({ ...LIMITS, settings: { ...SETTINGS, maxConcurrentStreams: MAX_STREAMS } });
     this.#server.on('sessionError', () => socket.destroy());
-    this.#server.on('stream', (stream, headers, flags) => {
+    this.#server.on('stream', (stream, headers, flags, raw: string[] = []) => {
       stream.on('error', () => {});
-      this.#serve(stream, headers, (flags & END_STREAM) !== 0).catch(() => stream.close(INTERNAL_ERROR));
+      const ended = (flags & END_STREAM) !== 0;
+      const request = { stream, headers: passedOn(headers, raw), trailers: receiveTrailers(stream), ended };
+      this.#serve(request, factsOf(headers, raw)).catch(() => stream.close(INTERNAL_ERROR));
     });
     socket.once('close', () => this.#close());
     if (options.pod) this.#upstreams.set(undefined, new Http2Upstream(Promise.resolve(options.pod)));
     this.#server.emit('connection', socket);
   }
 
-  async #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ended: boolean): Promise<void> {
-    const facts = factsOf(headers);
+  async #serve(request: Request, facts: RequestFacts): Promise<void> {
+    const { stream, ended } = request;
     const ahead = this.#options.needsBody() && !ended ? await readBody(stream) : undefined;
     const { winner, copies } = this.#options.route({ ...facts, body: ahead?.body });
-    for (const subscriber of copies) this.#copy(subscriber, stream, headers, ended);
     if (ahead) stream.unshift(ahead.read);
-    let upstream = this.#upstreamFor(winner);
+    let upstream: Http2Upstream | undefined;
+    let failure: unknown;
+    try {
+      upstream = await this.#reach(winner);
+    } catch (error) {
+      failure = error;
+    }
+    if (!isOpen(stream)) return;
+    // In the breath in which it begins to be read: whoever comes later misses what the others have had.
+    for (const subscriber of copies) this.#copy(subscriber, request);
+    if (upstream) this.#pass(request, upstream, winner);
+    else if (winner) refuse(stream, refusalText(winner, failure));
+    else reset(this.#options.taken.socket);
+  }
+
+  async #reach(winner: Subscriber | undefined): Promise<Http2Upstream> {
+    const upstream = this.#upstreamFor(winner);
     try {
       await upstream.ready;
+      return upstream;
     } catch (error) {
-      this.#upstreams.delete(winner);
-      if (!winner) return reset(this.#options.taken.socket);
-      if (winner.params.fallback !== 'pod') return refuse(stream, refusalText(winner, error));
-      upstream = this.#upstreamFor(undefined);
-      await upstream.ready;
+      if (this.#upstreams.get(winner) === upstream) this.#upstreams.delete(winner);
+      if (winner?.params.fallback !== 'pod') throw error;
+      return this.#reach(undefined);
     }
-    if (stream.destroyed) return;
-    passStream(stream, upstream.request(headers, ended));
+  }
+
+  #pass(request: Request, upstream: Http2Upstream, winner: Subscriber | undefined): void {
+    passStream(request, upstream.request(request.headers, request.ended), () => {
+      if (!winner || !upstream.isOver) return false;
+      refuse(request.stream, refusalText(winner, { message: 'their process has ended' }));
+      return true;
+    });
   }
 
   #upstreamFor(winner: Subscriber | undefined): Http2Upstream {
@@ -76,7 +109,7 @@ export class Http2Connection {
     return new StreamDuplex(await openToClient(subscriber, this.#options.taken, 'http2'));
   }
 
-  #copy(subscriber: Subscriber, stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ended: boolean): void {
+  #copy(subscriber: Subscriber, { stream, headers, ended }: Request): void {
     let upstream = this.#copies.get(subscriber);
     if (!upstream?.usable) {
       upstream = new Http2Upstream(this.#openTo(subscriber));
@@ -93,15 +126,17 @@ export class Http2Connection {
 const END_STREAM = 0x1;
 const INTERNAL_ERROR = 0x2;
 
-function factsOf(headers: IncomingHttpHeaders): RequestFacts {
-  const plain = Object.entries(headers).filter(([name]) => !name.startsWith(':'));
-  const list = plain.flatMap(([name, value]) => [value ?? ''].flat().map((text): [string, string] => [name, text]));
+function factsOf(headers: IncomingHttpHeaders, raw: string[]): RequestFacts {
   const { ':method': method = '', ':path': target = '', ':authority': authority } = headers as Record<string, string>;
-  return { method, target, headers: authority === undefined ? list : [['host', authority], ...list] };
+  const list: [string, string][] = authority === undefined ? [] : [['host', authority]];
+  for (let at = 0; at < raw.length; at += 2) if (!raw[at]!.startsWith(':')) list.push([raw[at]!, raw[at + 1]!]);
+  return { method, target, headers: list };
 }
 
 function refuse(stream: ServerHttp2Stream, text: string): void {
-  if (stream.destroyed) return;
+  if (!isOpen(stream)) return;
+  // The rest of the request may still come, and is of no use to anybody.
+  stream.unpipe();
   stream.respond({ ':status': 502, 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
   stream.end(text);
   stream.resume();

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Http2Upstream } from './upstream';
 
 const MAX_QUEUE = 1024 * 1024;
@@ -9,7 +9,7 @@ const CANCEL = 0x8;
 export function copyRequest(
   upstream: Http2Upstream,
   stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
+  headers: OutgoingHttpHeaders,
   ended: boolean,
   onLag: () => void,
 ): void {

@@ -1,7 +1,7 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
 import type { Duplex } from 'node:stream';
-
-const SETTINGS = { enablePush: false, initialWindowSize: 1024 * 1024, maxHeaderListSize: 64 * 1024 };
+import { isSessionOver } from '../stream-duplex';
+import { LIMITS, SETTINGS } from './limits';
 
 /** An HTTP/2 session over a connection that is being made. */
 export class Http2Upstream {
@@ -9,6 +9,7 @@ export class Http2Upstream {
   readonly ready: Promise<void>;
   #session: ClientHttp2Session | undefined;
   #closed = false;
+  #isOver = false;
 
   constructor(connecting: Promise<Duplex>) {
     this.ready = connecting.then((socket) => this.#start(socket));
@@ -22,13 +23,18 @@ export class Http2Upstream {
     return !this.#closed && !this.#session?.closed && !this.#session?.destroyed;
   }
 
+  /** Whether the client at the other end is gone, its session with it. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Requests that were sent and are not done. */
   open = 0;
 
   /** Only after `ready`. */
-  request(headers: IncomingHttpHeaders, endStream: boolean): ClientHttp2Stream {
+  request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {
     this.open += 1;
-    const stream = this.#session!.request({ ...headers }, { endStream, waitForTrailers: !endStream });
+    const stream = this.#session!.request(headers, { endStream, waitForTrailers: !endStream });
     stream.once('close', () => {
       this.open -= 1;
     });
@@ -45,8 +51,14 @@ export class Http2Upstream {
       socket.destroy();
       return;
     }
-    socket.on('error', () => {});
-    const session = connect('http://pod', { createConnection: () => socket as never, settings: SETTINGS });
+    socket.on('error', (error) => {
+      this.#isOver = isSessionOver(error);
+    });
+    const session = connect('http://pod', {
+      ...LIMITS,
+      createConnection: () => socket as never,
+      settings: { ...SETTINGS, enablePush: false },
+    });
     session
       .on('error', () => {})
       .on('close', () => {
