@@ -1,5 +1,6 @@
 // What a stream that does nothing costs in memory, on both ends.
 import { readdirSync, readFileSync } from 'node:fs';
+import { load } from 'js-yaml';
 import { residentBytes, startInPod, startKubectl, startPreloaded } from './link-world.mjs';
 
 /** Each stream takes two descriptors of the client, which may have 20,000 or fewer. */
@@ -18,7 +19,7 @@ export async function measureIdle({ world, pod, env, kubectl }, count) {
   });
 
   const clients = await inTurn(shares, () => startPreloaded(env));
-  const agents = agentProcesses();
+  const agents = agentProcesses(env.KUBECONFIG);
   // Its heap is small and young before: the first transfers make it grow once and for all.
   for (const client of clients) await client.ask('connects', { count: 200 });
   const before = agents.map(residentBytes);
@@ -48,16 +49,34 @@ async function measureKubectl(env, namespace, pod, count) {
   return bytes;
 }
 
-/** Worker processes of agents on this machine, as a playground has them. */
-function agentProcesses() {
+/** Worker processes of the agents of one playground on this machine: others may run here, and come and go. */
+function agentProcesses(kubeconfig) {
+  const { port } = new URL(load(readFileSync(kubeconfig, 'utf8')).clusters[0].cluster.server);
   return readdirSync('/proc').filter((name) => {
-    try {
-      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-      return /node$/.test(words[0]) && words.some((word) => /agent.*\.c?js$/.test(word)) && words.includes('--worker');
-    } catch {
-      return false;
-    }
+    const words = commandOf(name);
+    const isAgent = words.some((word) => /agent.*\.c?js$/.test(word)) && words.includes('--worker');
+    return isAgent && /node$/.test(words[0]) && ancestors(name).some((pid) => isPlayground(commandOf(pid), port));
   });
+}
+
+const isPlayground = (words, port) => words.some((word) => word.startsWith(`{"port":${port},`));
+
+function ancestors(pid) {
+  const parents = [];
+  for (let parent = parentOf(pid); parent > 1; parent = parentOf(parent)) parents.push(parent);
+  return parents;
+}
+
+const parentOf = (pid) => Number(/PPid:\s+(\d+)/.exec(readText(`/proc/${pid}/status`))?.[1] ?? 0);
+const commandOf = (pid) => readText(`/proc/${pid}/cmdline`).split('\0');
+
+/** A process may end while it is looked at. */
+function readText(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 async function inTurn(items, action) {

@@ -29,6 +29,21 @@ export function kubectlVersion() {
   return status === 0 ? JSON.parse(stdout).clientVersion.gitVersion : undefined;
 }
 
+/** Milliseconds for one measurement: a client that hangs must not hold up the others. */
+const ANSWER_LIMIT = 180_000;
+
+async function within(limitMs, promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: no answer within ${limitMs / 1000} s`)), limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Joins lines of commands and answers to a process. */
 function conversation(input, outputStream, fail) {
   const waiting = [];
@@ -50,7 +65,7 @@ function conversation(input, outputStream, fail) {
     async ask(action, options = {}) {
       const reply = answer();
       input.write(`${JSON.stringify({ action, ...options })}\n`);
-      const result = await reply;
+      const result = await within(ANSWER_LIMIT, reply, action);
       if (result.error) throw new Error(`${action}: ${result.error}`);
       return result;
     },

@@ -1,6 +1,6 @@
 // The link against direct TCP in the pod and against `kubectl port-forward` over the same API server, paired in one run.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { round, summarize, table } from './figures.mjs';
 import { measureIdle } from './link-idle.mjs';
@@ -29,7 +29,9 @@ const tests = ({ bytes, pings, connects, calls }) => ({
   'call beside bulk p50, ms': ['calls', { count: Math.min(calls, 300), beside: true }, ({ p50 }) => p50, 'kubectl'],
 });
 
-export async function run({ json, rounds = '3', kubeconfig, only, idle = '1000,10000' }) {
+export async function run({ json, rounds = '3', kubeconfig, only, idle = '1000,10000', minutes = '20' }) {
+  const deadline = performance.now() + Number(minutes) * 60_000;
+  const leftOut = [];
   const kubectl = kubectlVersion();
   if (!kubectl) console.error('kubectl is not there: the comparison with `kubectl port-forward` is left out');
   const folder = mkdtempSync(join(tmpdir(), 'mirrord-link-'));
@@ -40,17 +42,22 @@ export async function run({ json, rounds = '3', kubeconfig, only, idle = '1000,1
     const env = { ...world.env, MIRRORD_TARGET: 'deployment/bench-server' };
     const place = { world, folder, pod: metadata.name, env, kubectl };
     for (const path of PATHS) {
-      const result = await measurePath(place, path, Number(rounds), only);
+      const result = await measurePath(place, path, { rounds: Number(rounds), only, deadline, leftOut });
       paths.push(result);
       if (!json) printPath(result);
     }
     const memory = [];
     for (const count of idle.split(',').map(Number).filter(Boolean)) {
+      if (performance.now() > deadline) {
+        leftOut.push(`${count} idle streams`);
+        continue;
+      }
       const figures = await measureIdle(place, count);
       memory.push(figures);
       if (!json) console.log(describeIdle(figures));
     }
-    return { node: process.version, kubectl: kubectl ?? null, paths, memory };
+    if (!json && leftOut.length > 0) console.log(`\nleft out after ${minutes} minutes: ${leftOut.join('; ')}`);
+    return { node: process.version, kubectl: kubectl ?? null, loadAverage: loadavg(), paths, memory, leftOut };
   } finally {
     await world.close();
     rmSync(folder, { recursive: true, force: true });
@@ -58,7 +65,7 @@ export async function run({ json, rounds = '3', kubeconfig, only, idle = '1000,1
 }
 
 /** All tests at one added round trip, each with every contender in turn. */
-async function measurePath({ world, folder, pod, env, kubectl }, path, rounds, only) {
+async function measurePath({ world, folder, pod, env, kubectl }, path, { rounds, only, deadline, leftOut }) {
   const { addedMs } = path;
   const proxied = addedMs > 0 && (await proxiedKubeconfig(env.KUBECONFIG, folder, addedMs, { delayMs: addedMs / 2 }));
   const kubeconfig = proxied ? proxied.file : env.KUBECONFIG;
@@ -72,6 +79,10 @@ async function measurePath({ world, folder, pod, env, kubectl }, path, rounds, o
   try {
     for (const [title, [action, options, read, without]] of Object.entries(tests(path))) {
       if (only && !title.includes(only)) continue;
+      if (performance.now() > deadline) {
+        leftOut.push(`${title} at ${addedMs} ms`);
+        continue;
+      }
       const runs = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
       for (let turn = 0; turn < rounds; turn++) {
         for (const [name, contender] of Object.entries(contenders)) {
@@ -88,12 +99,14 @@ async function measurePath({ world, folder, pod, env, kubectl }, path, rounds, o
     for (const contender of Object.values(contenders)) await contender.close();
     if (proxied) proxied.proxy.close();
   }
-  return { addedMs, figures };
+  return { addedMs, loadAverage: loadavg()[0], figures };
 }
 
-function printPath({ addedMs, figures }) {
+function printPath({ addedMs, loadAverage, figures }) {
   const show = (value) => (value === undefined ? '-' : round(value, value < 10 ? 3 : 1));
-  console.log(`\n${addedMs} ms of added round trip\n`);
+  console.log(
+    `\n${addedMs} ms of added round trip; load average ${round(loadAverage)} on ${availableParallelism()} processors\n`,
+  );
   const rows = Object.entries(figures).map(([title, { pod, kubectl, mirrord }]) => [
     title,
     show(pod),

@@ -10,6 +10,8 @@ const { values, positionals } = parseArgs({
     /** Of `link`: only tests whose title holds this text; numbers of idle streams. */
     only: { type: 'string' },
     idle: { type: 'string' },
+    /** Of `link`: what has not begun by then is left out, and named. */
+    minutes: { type: 'string' },
   },
 });
 

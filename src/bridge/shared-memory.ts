@@ -11,8 +11,8 @@ export const Word = {
   replied: 1,
   /** Number of the synchronous call that is waited for; 0 = none. A late answer to another one is dropped. */
   expected: 2,
-  /** 0 = the reply is in the payload, 1 = it is a message on the reply port. */
-  byPort: 3,
+  /** One of `ReplyForm`. */
+  form: 3,
   metaLength: 4,
   rawLength: 5,
   /** Answer to the last probe: proves that the worker's event loop still turns. */
@@ -22,6 +22,9 @@ export const Word = {
   /** Counts while the process exits and something of it is still being delivered. */
   lastWords: 8,
 } as const;
+
+/** Where the reply is: serialized in the payload, as a message on the reply port, or as a packed stat in the payload. */
+export const ReplyForm = { serialized: 0, onPort: 1, stat: 2 } as const;
 
 /**
  * Milliseconds for which an exit is held up at most, and for which it waits without a byte moving, while what the system has

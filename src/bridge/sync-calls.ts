@@ -2,7 +2,8 @@ import { deserialize } from 'node:v8';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { MirrordError } from '../errors';
 import type { OnReplyPort, Reply } from './messages';
-import { type SharedMemory, State, Word } from './shared-memory';
+import { unpackStat } from './packed-stat';
+import { ReplyForm, type SharedMemory, State, Word } from './shared-memory';
 
 const now = performance.now.bind(performance);
 
@@ -77,16 +78,19 @@ export class SyncCalls {
 
   private take(id: number): Reply {
     const { words, payload } = this.memory;
-    if (Atomics.load(words, Word.byPort) === 1) return this.takeFromPort(id);
+    const form = Atomics.load(words, Word.form);
+    if (form === ReplyForm.onPort) return this.takeFromPort(id);
     const metaLength = Atomics.load(words, Word.metaLength);
     const rawLength = Atomics.load(words, Word.rawLength);
-    const reply = deserialize(payload.subarray(0, metaLength)) as Reply;
-    if (reply.ok) {
+    const takeRaw = () => {
       // A copy: the payload belongs to the next call.
       const raw = Buffer.allocUnsafeSlow(rawLength);
       payload.copy(raw, 0, metaLength, metaLength + rawLength);
-      reply.raw = raw;
-    }
+      return raw;
+    };
+    if (form === ReplyForm.stat) return { ok: true, result: unpackStat(payload), raw: takeRaw() };
+    const reply = deserialize(payload.subarray(0, metaLength)) as Reply;
+    if (reply.ok) reply.raw = takeRaw();
     return reply;
   }
 

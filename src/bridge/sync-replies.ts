@@ -1,25 +1,33 @@
 import { serialize } from 'node:v8';
 import type { MessagePort } from 'node:worker_threads';
 import type { Reply } from './messages';
-import { publish, type SharedMemory, Word } from './shared-memory';
+import { PACKED_STAT_BYTES, packStat } from './packed-stat';
+import { publish, ReplyForm, type SharedMemory, Word } from './shared-memory';
 
 /** The worker's half of a synchronous call: puts the answer where the blocked thread looks for it. */
 export function replySync(memory: SharedMemory, replies: MessagePort, id: number, reply: Reply): void {
-  const { words, payload } = memory;
+  const { words } = memory;
   if (Atomics.load(words, Word.expected) !== id) return;
-  const raw = reply.ok ? reply.raw : undefined;
-  const meta = raw && raw.length > payload.length ? undefined : serialize(withoutRaw(reply));
-  if (meta && meta.length + (raw?.length ?? 0) <= payload.length) {
-    payload.set(meta, 0);
-    if (raw) payload.set(raw, meta.length);
-    Atomics.store(words, Word.byPort, 0);
-    Atomics.store(words, Word.metaLength, meta.length);
-    Atomics.store(words, Word.rawLength, raw?.length ?? 0);
-  } else {
-    postReply(replies, { type: 'reply', id, reply });
-    Atomics.store(words, Word.byPort, 1);
-  }
+  const form = writeReply(memory, reply);
+  if (form === ReplyForm.onPort) postReply(replies, { type: 'reply', id, reply });
+  Atomics.store(words, Word.form, form);
   publish(words, Word.replied, id);
+}
+
+/** Writes it into shared memory if it has room there. */
+function writeReply({ words, payload }: SharedMemory, reply: Reply): number {
+  const raw = reply.ok ? reply.raw : undefined;
+  const room = payload.length - (raw?.length ?? 0);
+  if (room < PACKED_STAT_BYTES) return ReplyForm.onPort;
+  const packed = reply.ok && packStat(reply.result, payload);
+  const meta = packed ? undefined : serialize(withoutRaw(reply));
+  const metaLength = meta?.length ?? PACKED_STAT_BYTES;
+  if (metaLength > room) return ReplyForm.onPort;
+  if (meta) payload.set(meta, 0);
+  if (raw) payload.set(raw, metaLength);
+  Atomics.store(words, Word.metaLength, metaLength);
+  Atomics.store(words, Word.rawLength, raw?.length ?? 0);
+  return packed ? ReplyForm.stat : ReplyForm.serialized;
 }
 
 /** Posts a reply and gives its bytes away instead of cloning them. */

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
-import { close, open, pathOf, READ, read } from './descriptors';
+import { close, pathOf, READ, read } from './descriptors';
 import { fileError, relabel } from './file-error';
+import { placeCalls } from './place-calls';
 import { checkReadable } from './readable';
 import { locate, release, type TargetRoot } from './walk';
 
@@ -30,7 +31,7 @@ export async function openForReading(root: TargetRoot, path: string, bounded: bo
   const place = await locate(root, path, true, 'open');
   try {
     checkReadable(place.stats, path, bounded);
-    return { fd: await open(pathOf(place.fd), READ), stats: place.stats };
+    return { fd: await placeCalls(root).open(pathOf(place.fd), READ), stats: place.stats };
   } catch (error) {
     throw relabel(error, 'open', path);
   } finally {

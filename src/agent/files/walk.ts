@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
-import { promises } from 'node:fs';
-import { close, open, PLACE, PLACE_FOLLOWED, pathOf, statDescriptor } from './descriptors';
+import { close, PLACE, PLACE_FOLLOWED, pathOf } from './descriptors';
 import { fileError, relabel } from './file-error';
+import { type PlaceCalls, placeCalls } from './place-calls';
 
 /** The file tree of the target as the agent reaches it. */
 export interface TargetRoot {
@@ -70,12 +70,13 @@ export async function locate(root: TargetRoot, path: string, followLast: boolean
   checkPath(path, syscall);
   const steps: Step[] = [];
   try {
-    const rootFd = await open(root.path, PLACE_FOLLOWED).catch(() => {
+    const calls = placeCalls(root);
+    const rootFd = await openRoot(root, calls).catch(() => {
       // The target has ended: ENOENT would say that the file does not exist.
       throw fileError('EIO', syscall, path, 'the target has ended');
     });
-    steps.push({ fd: rootFd, name: '', directory: true, stats: await statOrClose(rootFd) });
-    await walk(root, steps, componentsOf(path), followLast, (code) => fileError(code, syscall, path));
+    steps.push({ fd: rootFd, name: '', directory: true, stats: await statOrClose(calls, rootFd) });
+    await walk(root, calls, steps, componentsOf(path), followLast, (code) => fileError(code, syscall, path));
   } catch (error) {
     for (const step of steps) close(step.fd);
     throw relabel(error, syscall, path);
@@ -92,8 +93,13 @@ export async function locate(root: TargetRoot, path: string, followLast: boolean
   };
 }
 
+async function openRoot(root: TargetRoot, calls: PlaceCalls): Promise<number> {
+  return calls.open(root.path, PLACE_FOLLOWED);
+}
+
 async function walk(
   root: TargetRoot,
+  calls: PlaceCalls,
   steps: Step[],
   pending: string[],
   followLast: boolean,
@@ -110,8 +116,8 @@ async function walk(
       if (steps.length > 1) close(steps.pop()!.fd);
       continue;
     }
-    const fd = await open(`${pathOf(current.fd)}/${name}`, PLACE);
-    const stats = await statOrClose(fd);
+    const fd = await calls.open(`${pathOf(current.fd)}/${name}`, PLACE);
+    const stats = await statOrClose(calls, fd);
     if (!stats.isSymbolicLink() || (pending.length === 0 && !followLast)) {
       steps.push({ fd, name, directory: stats.isDirectory(), stats });
       continue;
@@ -119,7 +125,7 @@ async function walk(
     close(fd);
     if (++links > MAX_LINKS) throw fail('ELOOP');
     const inProc = steps.length === 2 && current.name === 'proc';
-    const target = selfLink(root, inProc, name) ?? (await readLink(`${pathOf(current.fd)}/${name}`));
+    const target = selfLink(root, inProc, name) ?? (await readLink(calls, `${pathOf(current.fd)}/${name}`));
     if (target === undefined) {
       pending.push(name);
       continue;
@@ -130,18 +136,18 @@ async function walk(
 }
 
 /** Undefined when it is no link any more: it was replaced since it was looked at, and is looked at again. */
-async function readLink(path: string): Promise<string | undefined> {
+async function readLink(calls: PlaceCalls, path: string): Promise<string | undefined> {
   try {
-    return await promises.readlink(path);
+    return await calls.readlink(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EINVAL') return undefined;
     throw error;
   }
 }
 
-async function statOrClose(fd: number): Promise<BigIntStats> {
+async function statOrClose(calls: PlaceCalls, fd: number): Promise<BigIntStats> {
   try {
-    return await statDescriptor(fd, { bigint: true });
+    return await calls.stat(fd);
   } catch (error) {
     close(fd);
     throw error;

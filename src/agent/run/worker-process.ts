@@ -10,6 +10,9 @@ const MAX_WORDS = 2_000;
 /** nsenter is part of util-linux; images with a short PATH still have it in one of these. */
 const TOOL_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
+/** In MB. With V8's own 16 it keeps three bytes of garbage for each two of a connection that is idle. */
+const YOUNG_GENERATION = '--max-semi-space-size=4';
+
 export interface WorkerProcess {
   /** Settles when the worker serves; rejects with AGENT_WORKER_FAILED or NSENTER_MISSING when it cannot. */
   readonly serving: Promise<void>;
@@ -25,7 +28,7 @@ export interface WorkerProcess {
  */
 export function startWorker(targetPid: number): WorkerProcess {
   const { MIRRORD_AGENT_TOKEN: _secret, ...env } = process.env;
-  const command = [process.execPath, ...process.execArgv, process.argv[1]!, WORKER_ARGUMENT];
+  const command = [process.execPath, ...process.execArgv, YOUNG_GENERATION, process.argv[1]!, WORKER_ARGUMENT];
   const child = spawn('nsenter', ['--target', String(targetPid), '--net', '--uts', '--', ...command], {
     // stdout is the supervisor's alone: it holds the one line that says the agent is ready.
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
