@@ -14,6 +14,8 @@ export class StreamDuplex extends Duplex {
   constructor(stream: MuxStream) {
     super({ allowHalfOpen: true, readableHighWaterMark: HIGH_WATER });
     this.#stream = stream;
+    // One that fails before somebody has taken it, or that nobody takes any more, must find a listener: it would end the agent.
+    this.on('error', () => {});
     stream.onDrain = () => this.#continue();
     stream.onEnd = () => this.push(null);
     stream.onReset = ({ code, message, sessionOver }) =>

@@ -112,6 +112,7 @@ const settings: [key: string, value: unknown, place: (job: any) => unknown, show
   ['idle_timeout', 8, (job) => variable(job, 'MIRRORD_AGENT_IDLE_TIMEOUT'), '8'],
   ['grace', 6, (job) => variable(job, 'MIRRORD_AGENT_GRACE'), '6'],
   ['log_level', 'debug', (job) => variable(job, 'MIRRORD_AGENT_LOG_LEVEL'), 'debug'],
+  ['metrics', '0.0.0.0:9000', (job) => variable(job, 'MIRRORD_AGENT_METRICS'), '0.0.0.0:9000'],
   ['json_log', true, (job) => variable(job, 'MIRRORD_AGENT_LOG_JSON'), 'true'],
 ];
 const podOf = (job: any) => job.spec.template.spec;
