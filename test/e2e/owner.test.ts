@@ -31,7 +31,7 @@ function stop(pid: number, signal: NodeJS.Signals): void {
 }
 
 const start = (args: string[], env: Record<string, string> = {}) => {
-  running = startRunning(args, { ...world.env, TMPDIR: place.tmp, ...env }, place.cwd);
+  running = startRunning(args, { ...world.env, TMPDIR: place.tmp, MIRRORD_AGENT_GRACE: '10', ...env }, place.cwd);
   return running;
 };
 
