@@ -1,40 +1,6 @@
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Cluster, openCluster } from '../../../src/kube/cluster';
-import { dialPortForward } from '../../../src/kube/dial-port-forward';
-import type { Transport } from '../../../src/tunnel/transport';
-import { ScriptedApi } from '../../support/scripted-api';
-import { type Form, type ScriptedForwards, scriptForwards } from '../../support/scripted-forwards';
-
-let api: ScriptedApi;
-let forwards: ScriptedForwards;
-let cleanups: (() => void)[] = [];
-
-beforeEach(async () => {
-  api = await ScriptedApi.start();
-  forwards = scriptForwards(api);
-  cleanups = [];
-});
-afterEach(async () => {
-  for (const cleanup of cleanups) cleanup();
-  await api.stop();
-});
-
-async function open(env: NodeJS.ProcessEnv = {}): Promise<Cluster> {
-  const access = { kubeconfig: api.kubeconfig, context: undefined, acceptInvalidCertificates: false };
-  const cluster = await openCluster(access, env);
-  cleanups.push(() => cluster.close());
-  return cluster;
-}
-
-async function dial(cluster: Cluster): Promise<Transport> {
-  const transport = await dialPortForward(cluster, { namespace: 'default', pod: 'agent', port: 30_000 });
-  transport.on('error', () => {});
-  cleanups.push(() => transport.destroy());
-  return transport;
-}
-
-const only = (form: Form) => open({ MIRRORD_PORT_FORWARD: form });
+import { describe, expect, it } from 'vitest';
+import { dial, forwards, only, open } from './forward-world';
 
 describe.each(['spdy-websocket', 'spdy'] as const)('%s', (form) => {
   it('carries bytes both ways unchanged and in order', async () => {

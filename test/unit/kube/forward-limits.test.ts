@@ -1,42 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Cluster, openCluster } from '../../../src/kube/cluster';
+import { describe, expect, it, vi } from 'vitest';
 import { dialPortForward } from '../../../src/kube/dial-port-forward';
-import type { Transport } from '../../../src/tunnel/transport';
 import { connectTunnel } from '../../../src/tunnel/tunnel';
-import { ScriptedApi } from '../../support/scripted-api';
-import { type Form, type ScriptedForwards, scriptForwards } from '../../support/scripted-forwards';
-
-const AGENT = { namespace: 'default', pod: 'agent', port: 30_000 };
-let api: ScriptedApi;
-let forwards: ScriptedForwards;
-let cleanups: (() => void)[] = [];
-
-beforeEach(async () => {
-  api = await ScriptedApi.start();
-  forwards = scriptForwards(api);
-  cleanups = [];
-});
-afterEach(async () => {
-  for (const cleanup of cleanups) cleanup();
-  await api.stop();
-});
-
-async function open(env: NodeJS.ProcessEnv = {}, kubeconfig = api.kubeconfig): Promise<Cluster> {
-  const cluster = await openCluster({ kubeconfig, context: undefined, acceptInvalidCertificates: false }, env);
-  cleanups.push(() => cluster.close());
-  return cluster;
-}
-
-async function dial(cluster: Cluster): Promise<Transport> {
-  const transport = await dialPortForward(cluster, AGENT);
-  transport.on('error', () => {});
-  cleanups.push(() => transport.destroy());
-  return transport;
-}
-
-const only = (form: Form) => open({ MIRRORD_PORT_FORWARD: form });
+import { AGENT, api, cleanups, dial, forwards, only, open } from './forward-world';
 
 describe.each(['websocket', 'spdy-websocket', 'spdy'] as const)('%s', (form) => {
   it('that stays silent for half a minute is pinged, as long as it is open', async () => {
