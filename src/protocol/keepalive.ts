@@ -11,7 +11,10 @@ export interface KeepaliveOptions extends Clock {
   limit?: number;
 }
 
-/** Watches one transport: PING after a silence, and the end of it when that is not answered either. Answers a stop. */
+/**
+ * Watches one transport: PING after a silence, and the end of it when that is not answered either, so a silence is found out
+ * after `pingAfter + limit` whatever came before it. Answers a stop.
+ */
 export function keepAlive(options: KeepaliveOptions): () => void {
   const { now, setTimer, lastReceived, ping, onSilent, pingAfter = PING_AFTER, limit = PING_LIMIT } = options;
   let cancel = () => {};
@@ -27,7 +30,8 @@ export function keepAlive(options: KeepaliveOptions): () => void {
     const due = pinged === undefined ? heard + pingAfter : pinged + limit;
     // Any sign of life counts; bytes of a big frame may come before the answer to the ping.
     if (pinged !== undefined && now() >= due) onSilent(now() - heard);
-    else cancel = setTimer(Math.max(due - now(), 1), check);
+    // Looked at again before the answer is due: what came right after the ping may have been the last that ever comes.
+    else cancel = setTimer(Math.min(Math.max(due - now(), 1), pingAfter), check);
   };
   check();
   return () => cancel();

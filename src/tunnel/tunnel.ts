@@ -171,9 +171,15 @@ export class Tunnel implements AgentLink {
     if (!transport) return;
     const { now, setTimer } = this.#clock;
     const asked = now();
-    void this.#connection.ping().catch(() => {});
+    let answered = false;
+    const onAnswer = () => {
+      answered = true;
+    };
+    this.#connection.ping().then(onAnswer, () => {});
     setTimer(WAKE_LIMIT, () => {
-      if (transport !== this.#transport || this.#connection.lastReceived >= asked) return;
+      // Bytes alone prove little: what had arrived before the sleep is read now. A big frame may hold up the answer, though.
+      const isAlive = answered || this.#connection.lastReceived - asked >= WAKE_LIMIT / 2;
+      if (transport !== this.#transport || isAlive) return;
       const text = `the agent did not answer within ${WAKE_LIMIT / 1000} s after this process had not run for ${Math.round(sleptMs / 1000)} s`;
       transport.destroy(new SessionError('LINK_LOST', text));
     });

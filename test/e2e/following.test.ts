@@ -47,7 +47,7 @@ describe('a rollout', () => {
   it.each(['preload', 'exec'] as const)(
     'is followed under load: nothing is lost, and the developer answers before and after (%s)',
     async (way) => {
-      const developer = await world.develop(STEAL, '8090', way);
+      const developer = await world.develop(STEAL, ['http'], way);
       const before = world.load(1);
       expect(await before).toMatchObject({ counts: { developer: expect.any(Number) }, failures: [] });
       const old = await waitForDeployment(world.namespace, 'target');
@@ -88,7 +88,9 @@ describe('a rollout', () => {
       expect(developer.stderr).toContain('such as deployment/NAME');
       await waitForDeployment(world.namespace, 'target');
       expect((await world.call('http')).by).toBe('pod');
-      expect(await (await fetch('http://127.0.0.1:8090/here')).json()).toMatchObject({ by: 'developer' });
+      expect(await (await fetch(`http://127.0.0.1:${world.ports.http}/here`)).json()).toMatchObject({
+        by: 'developer',
+      });
       expect(developer.stderr.match(/goes away/g)).toHaveLength(1);
       await developer.leave();
     },
@@ -106,7 +108,10 @@ describe('all replicas', () => {
       await scaleDeployment(world.namespace, 'target', 3);
       await podsAnswer(3, 'developer', developer);
       // All else is that of one of them.
-      const seen = (await (await fetch('http://127.0.0.1:8090/world')).json()) as { hostname: string; hosts: string };
+      const seen = (await (await fetch(`http://127.0.0.1:${world.ports.http}/world`)).json()) as {
+        hostname: string;
+        hosts: string;
+      };
       expect(seen.hostname).toBe(first.metadata!.name);
       expect(seen.hosts).toContain(first.status!.podIP);
       await scaleDeployment(world.namespace, 'target', 1);
@@ -145,7 +150,7 @@ describe('all replicas', () => {
     async () => {
       await scaleDeployment(world.namespace, 'target', 3);
       await readyPods(3);
-      const developer = await world.develop(ALL, '8090', 'exec');
+      const developer = await world.develop(ALL, ['http'], 'exec');
       expect(await answers()).toEqual(['developer', 'developer', 'developer']);
       await restartDeployment(world.namespace, 'target');
       await eventually(

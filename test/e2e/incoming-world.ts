@@ -24,8 +24,12 @@ export interface Developer {
   leave(): Promise<void>;
 }
 
+/** One of the target's servers each: HTTP/1, HTTP/2 with prior knowledge, and one that is no HTTP. */
+export type PortName = 'http' | 'http2' | 'tcp';
+
 export interface IncomingWorld {
   namespace: string;
+  ports: Record<PortName, number>;
   targetPod: string;
   callerIP: string;
   /** Asks the target for that many seconds without a pause; see `load.cjs`. */
@@ -33,7 +37,7 @@ export interface IncomingWorld {
   /** What a pod beside the target gets, see `incoming-caller.cjs`. */
   call(kind: string, header?: string, host?: string): Promise<any>;
   /** Starts the app of the developer and waits until it listens. */
-  develop(variables: Record<string, string>, ports?: string, way?: 'preload' | 'exec'): Promise<Developer>;
+  develop(variables: Record<string, string>, ports?: PortName[], way?: 'preload' | 'exec'): Promise<Developer>;
   /** Ends all apps, whatever they do. */
   leaveAll(): Promise<void>;
   drop(): Promise<void>;
@@ -42,6 +46,10 @@ export interface IncomingWorld {
 /** A target with servers behind a Service, a pod that calls them, and developers who take its traffic. */
 export async function createIncomingWorld(prefix: string): Promise<IncomingWorld> {
   const { name: namespace, drop } = await createNamespace(prefix);
+  // The developer's app listens on the same ports of this machine, where another file of tests may have one at the same time.
+  const base = 8090 + 20 * Number(process.env.VITEST_POOL_ID ?? 0);
+  const ports = { http: base, http2: base + 1, tcp: base + 2 };
+  const env = [{ name: 'BASE', value: String(base) }];
   const volumes = { '/app': { configMap: { name: 'code' } } };
   await apply(
     configMap(namespace, 'code', {
@@ -49,9 +57,9 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       'caller.cjs': fixture('incoming-caller.cjs'),
       'load.cjs': fixture('load.cjs'),
     }),
-    service(namespace, 'target', [8090, 8091, 8092]),
-    deployment({ name: 'target', namespace, command: ['node', '/app/target.cjs'], port: 8090, volumes }),
-    deployment({ name: 'caller', namespace, command: ['node', '-e', 'setInterval(() => {}, 1e6)'], volumes }),
+    service(namespace, 'target', Object.values(ports)),
+    deployment({ name: 'target', namespace, command: ['node', '/app/target.cjs'], port: base, env, volumes }),
+    deployment({ name: 'caller', namespace, command: ['node', '-e', 'setInterval(() => {}, 1e6)'], env, volumes }),
   );
   const [target, caller] = await Promise.all([
     waitForDeployment(namespace, 'target'),
@@ -60,6 +68,7 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
   const developers = new Set<ChildProcess>();
   return {
     namespace,
+    ports,
     targetPod: target.metadata!.name!,
     callerIP: caller.status!.podIP!,
     async call(kind, header = '', host = 'target') {
@@ -70,12 +79,13 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       const command = ['node', '/app/load.cjs', 'target', String(seconds)];
       return JSON.parse(await runInPod(namespace, caller.metadata!.name!, command));
     },
-    async develop(variables, ports = '8090', way = 'preload') {
+    async develop(variables, wanted = ['http'], way = 'preload') {
       const env: NodeJS.ProcessEnv = {
         ...process.env,
         ...clusterEnv('deployment/target', namespace),
         MIRRORD_PROGRESS: 'off',
-        APP_PORTS: ports,
+        BASE: String(base),
+        APP_PORTS: wanted.map((name) => ports[name]).join(),
         ...variables,
       };
       for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];

@@ -17,14 +17,14 @@ afterEach(() => world?.leaveAll());
 afterAll(() => world?.drop());
 
 it('gives the app all that comes to the pod, and the pod its own again when the app ends', LIMIT, async () => {
-  const developer = await world.develop(STEAL, '8090,8091,8092');
+  const developer = await world.develop(STEAL, ['http', 'http2', 'tcp']);
   const answer = await world.call('http');
   expect(answer).toEqual({ by: 'developer', url: '/one', body: 'x'.repeat(100_000), peer: world.callerIP });
   expect(await world.call('tcp')).toBe('developer:hello');
   expect(await world.call('http2')).toEqual({ text: 'developer', status: '0' });
   expect(await world.call('upgrade')).toBe('developer:hello');
   // Its own port is an ordinary port here.
-  const own = await (await fetch('http://127.0.0.1:8090/here')).json();
+  const own = await (await fetch(`http://127.0.0.1:${world.ports.http}/here`)).json();
   expect(own).toMatchObject({ by: 'developer', peer: '127.0.0.1' });
   await developer.leave();
   expect(developer.stderr).toBe('');
@@ -33,7 +33,7 @@ it('gives the app all that comes to the pod, and the pod its own again when the 
 });
 
 it('gives the app the requests that match, one by one, and the pod the others', LIMIT, async () => {
-  const developer = await world.develop(FILTER, '8090,8091,8092');
+  const developer = await world.develop(FILTER, ['http', 'http2', 'tcp']);
   expect(await world.call('alternate', 'x-user=me')).toEqual([
     'pod /0',
     'developer /1',
@@ -63,19 +63,15 @@ it('mirrors by default: the pod answers and the app hears', LIMIT, async () => {
 });
 
 it('refuses a second developer the same port, with who has it', LIMIT, async () => {
-  const first = await world.develop(STEAL, '8092');
+  const first = await world.develop(STEAL, ['tcp']);
   const folder = mkdtempSync(join(tmpdir(), 'mirrord-second-'));
   const file = join(folder, 'mirrord.json');
-  const incoming = {
-    mode: 'steal',
-    port_mapping: [
-      [18_090, 8090],
-      [18_092, 8092],
-    ],
-  };
+  const { http, tcp } = world.ports;
+  const port_mapping = [http, tcp].map((port) => [port + 10_000, port]);
+  const incoming = { mode: 'steal', port_mapping };
   writeFileSync(file, JSON.stringify({ feature: { network: { incoming } } }));
-  const second = await world.develop({ MIRRORD_CONFIG_FILE: file, APP_OFFSET: '10000' }, '8090,8092');
-  expect(second.stderr).toContain('PORT_STOLEN: port 8092 of the pod');
+  const second = await world.develop({ MIRRORD_CONFIG_FILE: file, APP_OFFSET: '10000' }, ['http', 'tcp']);
+  expect(second.stderr).toContain(`PORT_STOLEN: port ${tcp} of the pod`);
   expect(second.stderr).toContain(userInfo().username);
   expect(await world.call('tcp')).toBe('developer:hello');
   // A port that nobody else has is its.
@@ -87,7 +83,7 @@ it('refuses a second developer the same port, with who has it', LIMIT, async () 
 
 it('lets the pod answer again when the developer’s process is killed', LIMIT, async () => {
   await eventually('the pod to have its ports again', async () => (await world.call('tcp')) === 'pod:hello');
-  const developer = await world.develop(STEAL, '8090');
+  const developer = await world.develop(STEAL);
   expect(developer.stderr).toBe('');
   expect((await world.call('http')).by).toBe('developer');
   developer.process.kill('SIGKILL');

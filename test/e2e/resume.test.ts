@@ -17,7 +17,7 @@ import {
 } from '../support/cluster';
 import { clusterEnv, preload } from '../support/spawn-app';
 import { deleteAgentJob, nothingLeft } from './agents';
-import { createIncomingWorld, type Developer, type IncomingWorld } from './incoming-world';
+import { createIncomingWorld, type Developer, type IncomingWorld, type PortName } from './incoming-world';
 import { createPlace, type Place, type Running, startRunning } from './running';
 import { fixturePath } from './world';
 
@@ -100,7 +100,7 @@ function goOn(env: Record<string, string> = {}): Running {
   return running;
 }
 
-const develop = (incoming: Record<string, string>, ports: string): Promise<Developer> =>
+const develop = (incoming: Record<string, string>, ports: PortName[]): Promise<Developer> =>
   world.develop({ MIRRORD_PROGRESS: 'plain', ...incoming, KUBECONFIG: proxy.kubeconfig }, ports);
 
 const progress = ({ lines }: Running) => lines.findLast((line) => line.calls !== undefined);
@@ -136,8 +136,8 @@ const isStolen = () =>
 describe('a connection to the cluster that is cut again and again', () => {
   it('costs nothing of streams, calls, files and subscriptions', { timeout: 300_000 }, async () => {
     const running = goOn();
-    const thief = await develop(STEAL, '8092');
-    const listener = await develop({}, '8090');
+    const thief = await develop(STEAL, ['tcp']);
+    const listener = await develop({}, ['http']);
     await usesEverything(running);
     await isStolen();
     await isMirrored(listener);
@@ -176,8 +176,8 @@ describe('an agent whose Job is deleted', () => {
     timeout: 300_000,
   }, async () => {
     const running = goOn();
-    const thief = await develop(STEAL, '8090,8092');
-    const listener = await develop({}, '8091');
+    const thief = await develop(STEAL, ['http', 'tcp']);
+    const listener = await develop({}, ['http2']);
     await usesEverything(running);
     await isStolen();
     expect((await world.call('http')).by).toBe('developer');
@@ -217,7 +217,7 @@ describe('an outage that is longer than the grace time', () => {
   it('costs what was open, and the app goes on with a new session', { timeout: 300_000 }, async () => {
     const grace = { MIRRORD_AGENT_GRACE: '4' };
     const running = goOn(grace);
-    const thief = await develop({ ...STEAL, ...grace }, '8092');
+    const thief = await develop({ ...STEAL, ...grace }, ['tcp']);
     await usesEverything(running);
     await isStolen();
     await proxy.close();

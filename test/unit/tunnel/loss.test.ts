@@ -14,6 +14,14 @@ const turns = async (count = 30) => {
   for (let n = 0; n < count; n += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
+/** The transport stays open and carries nothing any more, as after a laptop has slept. */
+function deafen(transport: Duplex): void {
+  transport.pause();
+  transport.pause = () => transport;
+  transport.removeAllListeners('data');
+  transport.on('data', () => {});
+}
+
 /** An agent and a client on one clock that stands still; `reachable` says whether a dial succeeds. */
 async function world(graceMs = 60_000) {
   const clock = new TestClock();
@@ -104,11 +112,7 @@ describe('a link that is lost', () => {
     const { options, transports, clock, states, connections, attached } = await world();
     await connectTunnel(options);
     await turns();
-    // The transport stays open and carries nothing any more, as after a laptop has slept.
-    transports[0]!.pause();
-    transports[0]!.pause = () => transports[0]!;
-    transports[0]!.removeAllListeners('data');
-    transports[0]!.on('data', () => {});
+    deafen(transports[0]!);
     clock.advance(5_000);
     await turns();
     clock.advance(9_999);
@@ -125,10 +129,7 @@ describe('a link that is lost', () => {
     const { options, transports, clock, states } = await world();
     await connectTunnel(options);
     await turns();
-    transports[0]!.pause();
-    transports[0]!.pause = () => transports[0]!;
-    transports[0]!.removeAllListeners('data');
-    transports[0]!.on('data', () => {});
+    deafen(transports[0]!);
     // A minute during which not even the monotonic clock went on.
     clock.slept += 60_000;
     clock.advance(1_000);
@@ -137,6 +138,40 @@ describe('a link that is lost', () => {
     await turns();
     expect(states).toEqual(['up']);
     clock.advance(1);
+    await turns();
+    expect(states).toEqual(['up', 'lost', 'resumed']);
+  });
+
+  it('is not taken for alive because something had arrived before the sleep', async () => {
+    const { options, transports, clock, states } = await world();
+    await connectTunnel(options);
+    await turns();
+    const [transport] = transports;
+    const [receive] = transport!.listeners('data') as [(chunk: Uint8Array) => void];
+    deafen(transport!);
+    clock.slept += 60_000;
+    clock.advance(1_000);
+    receive(Buffer.concat(makeFrame(FrameType.PONG, 0, 0, [Buffer.alloc(8)]).buffers));
+    await turns();
+    clock.advance(2_000);
+    await turns();
+    expect(states).toEqual(['up', 'lost', 'resumed']);
+  });
+
+  it('is found lost in the same time when something came right after a PING', async () => {
+    const { options, transports, clock, states } = await world();
+    await connectTunnel(options);
+    await turns();
+    const [transport] = transports;
+    const [receive] = transport!.listeners('data') as [(chunk: Uint8Array) => void];
+    deafen(transport!);
+    clock.advance(5_001);
+    receive(Buffer.concat(makeFrame(FrameType.PONG, 0, 0, [Buffer.alloc(8)]).buffers));
+    await turns();
+    clock.advance(14_999);
+    await turns();
+    expect(states).toEqual(['up']);
+    clock.advance(2);
     await turns();
     expect(states).toEqual(['up', 'lost', 'resumed']);
   });

@@ -104,7 +104,7 @@ it('a newer agent that does not is refused by the client, and refuses it, both w
   const hello = { ...ownHello(), received: 0, token: TOKEN, clientName: 'skew', clientVersion: '0.0.0-dev' };
   for (const chunk of encodeHello(hello)) socket.write(chunk);
   const decoder = new FrameDecoder();
-  for await (const chunk of socket) decoder.push(chunk);
+  decoder.push(Buffer.concat(await socket.toArray()));
   expect(decoder.next()).toMatchObject({ type: FrameType.HELLO });
   const { type, payload } = decoder.next()!;
   expect(type).toBe(FrameType.GOAWAY);
