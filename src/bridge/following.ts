@@ -144,11 +144,9 @@ export class Following {
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         const forbidden = code(error) === 'FORBIDDEN';
-        // Whoever may not watch can do without: what is lost is noticed when the link ends.
-        if (!told && !signal.aborted && (config.replicas === 'all' || !forbidden)) {
+        if (!signal.aborted && (!told || forbidden)) {
           told = true;
-          const text = `changes of the target's pods are not seen: ${inOneLine(error)}`;
-          progress({ type: 'warn', step: 'replicas', text });
+          progress({ type: 'warn', step: 'replicas', text: notFollowed(config.replicas, error) });
         }
         this.#firstLook?.();
         if (forbidden) return;
@@ -193,6 +191,13 @@ export class Following {
       wanted.slice(0, MAX_AGENTS - 1).map((target) => ({ key: target.containerId, pod: target.pod, target })),
     );
   }
+}
+
+/** Whoever may not watch can do without: that an agent is gone is noticed in any case, when its link ends. */
+function notFollowed(replicas: ResolvedConfig['replicas'], error: unknown): string {
+  if (code(error) !== 'FORBIDDEN') return `changes of the target's pods are not seen: ${inOneLine(error)}`;
+  const others = replicas === 'all' ? ', and what comes to its other pods stays there' : '';
+  return `the target is not followed: when its pod goes away, that shows only by the end of the agent${others} (${inOneLine(error)})`;
 }
 
 function code(error: unknown): string | undefined {
