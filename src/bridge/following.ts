@@ -15,6 +15,8 @@ const WATCH_AGAIN = 30_000;
 const START_WAIT = 10_000;
 /** Milliseconds the next agent of a session with all replicas is waited for at a time. */
 const NEXT_WAIT = 30_000;
+/** Milliseconds after a start: the app's first work comes before what may happen to a pod. */
+const FIRST_LOOK = 500;
 
 export interface FollowedAgent {
   handle: Pick<AgentHandle, 'handoff' | 'dial'> & Partial<Pick<AgentHandle, 'siblings' | 'release'>>;
@@ -91,8 +93,14 @@ export class Following {
       this.#firstLook = resolve;
     });
     if (!this.#root.siblings) return;
+    if (this.#options.config.replicas !== 'all') {
+      void sleep(FIRST_LOOK, undefined, { signal: this.#stop.signal }).then(
+        () => this.#follow(),
+        () => {},
+      );
+      return;
+    }
     void this.#follow();
-    if (this.#options.config.replicas !== 'all') return;
     const done = new AbortController();
     const either = AbortSignal.any([done.signal, ...(signal ? [signal] : [])]);
     const late = sleep(START_WAIT, undefined, { signal: either }).catch(() => {});
