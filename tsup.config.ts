@@ -55,6 +55,7 @@ export default defineConfig([
     footer: { js: '})' },
   },
   { ...common, entry: { 'worker-loader': 'src/bridge/worker-loader.ts' }, format: 'cjs', minify: true },
+  { ...common, entry: { 'start-files': 'src/bridge/start-files.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { reaper: 'src/kube/reap.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { agent: 'src/agent/main.ts' }, format: 'cjs', minify: true },
   { ...common, entry: { index: 'src/index.ts' }, format: ['cjs', 'esm'], dts: true },

@@ -51,6 +51,7 @@ const rules: Record<string, { places: string[]; types?: string[] }> = {
       'bridge',
       'protocol',
       'config/address-filter',
+      'config/defaults',
       'log',
       'node-features',
       ...common,

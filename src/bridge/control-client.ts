@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { MirrordError } from '../errors';
 import type { Transport } from '../tunnel/transport';
 import { dialSocket } from '../tunnel/transports/socket';
@@ -42,7 +43,6 @@ export async function watchOwner(
   onChange: (answer: ControlAnswer) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { createInterface } = await import('node:readline');
   const { answer, socket } = await greetOwner(address, { name: OWN_NAME, watch: true }, signal);
   const abort = () => void socket.destroy();
   signal.addEventListener('abort', abort, { once: true });

@@ -24,9 +24,9 @@ const DEAD = new Set(['AGENT_FAILED', 'AGENT_IMAGE_PULL', 'AGENT_REJECTED', 'AGE
  *
  * @throws MirrordError CLUSTER_*, KUBE*, FORBIDDEN, TARGET_*, CONTAINER_NOT_FOUND, AGENT_*; then no Job of this call is left
  */
-export const startAgent: StartAgent = async (config, progress, signal, guard) => {
+export const startAgent: StartAgent = async (config, progress, signal, guard, read) => {
   const cluster = await step(progress, 'cluster', 'Reading the kubeconfig', async () => {
-    const opened = await openCluster(config);
+    const opened = await openCluster({ ...config, read });
     return [opened, `Cluster ${opened.server.host} (context ${opened.contextName})`];
   });
   cluster.tell = (text) => progress({ type: 'info', step: 'link', text });
