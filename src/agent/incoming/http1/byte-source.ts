@@ -37,17 +37,28 @@ export class ByteSource {
     return this.#ended;
   }
 
-  /** Waits for bytes behind those that are buffered; false = there are no more. Rejects when the connection was cut. */
-  async more(): Promise<boolean> {
+  /**
+   * Waits for bytes behind those that are buffered; false = there are no more, or none has come by then. Rejects when the
+   * connection was cut.
+   *
+   * @param deadline As `performance.now()` tells it.
+   */
+  async more(deadline = Number.POSITIVE_INFINITY): Promise<boolean> {
     const { length } = this.#buffered;
     for (;;) {
       if (this.#buffered.length > length) return true;
       if (this.#ended) return false;
       if (this.#error) throw this.#error;
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
       // A message that is longer than what may wait is the reader's to limit.
       this.#resume();
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        const timer = left === Number.POSITIVE_INFINITY ? undefined : setTimeout(resolve, left);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
       });
     }
   }

@@ -11,7 +11,7 @@ import type { Subscriber } from '../subscriber';
 import { BodyScanner } from './body';
 import { ByteSource, send } from './byte-source';
 import { Destination } from './destination';
-import { findHead, MalformedMessage, parseRequest, type RequestHead } from './head';
+import { findHead, hasBegun, MalformedMessage, parseRequest, type RequestHead } from './head';
 import { type ReadAhead, readAhead } from './read-ahead';
 import { AnswerCut, passResponse } from './response';
 
@@ -27,6 +27,9 @@ export interface Http1Options {
   onBytes?: (bytes: Buffer) => void;
   onLag(subscriber: Subscriber): void;
 }
+
+/** From the first byte of a head that comes in pieces to its last. Then it is the application's to wait, as long as it likes. */
+const HEAD_LIMIT_MS = 10_000;
 
 const BAD_REQUEST = Buffer.from('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 
@@ -75,6 +78,7 @@ export class Http1Connection {
     this.#isIdle = true;
     // The server that answered last has ended in the same breath.
     if (this.#last?.source.ended) this.#client.end();
+    let deadline = Number.POSITIVE_INFINITY;
     for (;;) {
       const length = findHead(this.#source.buffered);
       // Parsed before it is taken: what cannot be parsed is passed on whole.
@@ -84,8 +88,12 @@ export class Http1Connection {
         this.#isIdle = false;
         return head;
       }
-      if (await this.#source.more()) continue;
-      if (this.#source.buffered.length > 0) throw new MalformedMessage('an end within a head');
+      if (this.#isIdle && hasBegun(this.#source.buffered)) {
+        this.#isIdle = false;
+        deadline = performance.now() + HEAD_LIMIT_MS;
+      }
+      if (await this.#source.more(deadline)) continue;
+      if (this.#source.buffered.length > 0) throw new MalformedMessage('a head without an end');
       return undefined;
     }
   }
@@ -238,8 +246,19 @@ export class Http1Connection {
       for (const copy of copies) copy.end();
     });
     for (const copy of copies) this.#forget(copy);
+    this.#leaveOthers(socket);
     joinSockets(client, socket);
     return false;
+  }
+
+  /** They get no more requests, and their ends are not the client's. */
+  #leaveOthers(chosen: Destination['socket']): void {
+    for (const other of this.#destinations.values()) {
+      if (other.socket === chosen) continue;
+      other.source.onEnd = () => {};
+      other.socket.end();
+      this.#client.once('close', () => other.abort());
+    }
   }
 
   #forget(copy: MirrorCopy): void {

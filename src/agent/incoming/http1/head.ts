@@ -39,6 +39,11 @@ export function findHead(bytes: Buffer): number {
   return end < 0 ? 0 : end + 4;
 }
 
+/** Whether there is anything of a head; empty lines are none, and may stand behind a body. */
+export function hasBegun(bytes: Buffer): boolean {
+  return leadingLines(bytes) < bytes.length;
+}
+
 /** Empty lines before a request are allowed, and some clients send them. */
 function leadingLines(bytes: Buffer): number {
   let at = 0;
