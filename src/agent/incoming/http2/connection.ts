@@ -31,8 +31,6 @@ export interface Http2Options {
 
 interface Request extends PassedRequest {
   headers: OutgoingHttpHeaders;
-  /** It has no body. */
-  ended: boolean;
 }
 
 /** One HTTP/2 connection whose requests go to different places, each over a session of its own. */
@@ -50,7 +48,8 @@ export class Http2Connection {
     this.#server.on('stream', (stream, headers, flags, raw: string[] = []) => {
       stream.on('error', () => {});
       const ended = (flags & END_STREAM) !== 0;
-      const request = { stream, headers: passedOn(headers, raw), trailers: receiveTrailers(stream), ended };
+      const trailers = ended ? () => ({}) : receiveTrailers(stream);
+      const request = { stream, headers: passedOn(headers, raw), trailers, ended };
       this.#serve(request, factsOf(headers, raw)).catch(() => stream.close(INTERNAL_ERROR));
     });
     socket.once('close', () => this.#close());
