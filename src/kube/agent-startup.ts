@@ -1,10 +1,10 @@
 import { MirrordError } from '../errors';
 import { eventsOf, logTail } from './agent-evidence';
+import { describeAwaited } from './awaited-step';
 import type { Cluster } from './cluster';
 import type { Verdict } from './judge-pod';
 import type { Pod } from './objects';
 import type { PlacedAgent, Placement } from './placement';
-import { describePod } from './pod-state';
 import { adviseOnRefusal } from './privilege-ladder';
 import { aborted } from './request';
 import { watchObjects } from './watch';
@@ -14,6 +14,8 @@ const UNSCHEDULABLE_GRACE = 2000;
 const NO_POD_GRACE = 500;
 /** Milliseconds until an agent that runs already is watched: by then it has answered, as a rule. */
 const RUNNING_GRACE = 250;
+/** Milliseconds between two looks for that reason, at the most: it shows at once, or when something in the cluster changes. */
+const LONGEST_NO_POD = 5000;
 
 /**
  * Watches over an agent that starts: from before its Job or container exists until it serves, fails, or its time is up. It holds a watch
@@ -153,7 +155,7 @@ export class AgentStartup {
   }
 
   /** A Job whose pods are refused stays without one and says so only in its events; one that is gone says nothing at all. */
-  async #lookForRejection(): Promise<void> {
+  async #lookForRejection(nextMs = 2 * NO_POD_GRACE): Promise<void> {
     if (this.#pod || !this.#placed || this.#stop.signal.aborted) return;
     const { signal } = this.#stop;
     const [events, owner] = await Promise.all([
@@ -166,7 +168,7 @@ export class AgentStartup {
     this.#waitsFor = owner?.kind === 'waiting' ? owner.what : undefined;
     const refusal = events.findLast(({ reason }) => reason === 'FailedCreate');
     if (!refusal) {
-      this.#after(NO_POD_GRACE, () => this.#lookForRejection());
+      this.#after(nextMs, () => this.#lookForRejection(Math.min(2 * nextMs, LONGEST_NO_POD)));
       return;
     }
     this.#fail({
@@ -209,11 +211,7 @@ export class AgentStartup {
   }
 
   #describeTimeout(): string {
-    const state = this.#pod
-      ? `its pod "${this.#pod.metadata.name}" is ${describePod(this.#pod)}`
-      : this.#placed
-        ? ['it has no pod', this.#waitsFor].filter(Boolean).join('; ')
-        : 'it was not created';
-    return `The agent did not serve within ${this.#timeoutSeconds} s (agent.startup_timeout): ${state}.`;
+    const awaited = describeAwaited(this.#placed, this.#pod, this.#waitsFor);
+    return `The agent did not serve within ${this.#timeoutSeconds} s (agent.startup_timeout). It was waiting for ${awaited}.`;
   }
 }

@@ -21,7 +21,10 @@ export interface Bundles {
 const requireBanner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
 /** The form that `loadCached` runs. */
-const asFunction = { banner: { js: '(function (exports, require, module, __filename, __dirname) {' }, footer: { js: '})' } };
+const asFunction = {
+  banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+  footer: { js: '})' },
+};
 
 /** Builds the preload, the public API and the scripted worker, laid out as in the package. */
 export async function buildBundles(): Promise<Bundles> {
