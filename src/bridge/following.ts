@@ -15,6 +15,8 @@ const WATCH_AGAIN = 30_000;
 const START_WAIT = 10_000;
 /** Milliseconds the next agent of a session with all replicas is waited for at a time. */
 const NEXT_WAIT = 30_000;
+/** Milliseconds after a start: the app's first work comes before what may happen to a pod. */
+const FIRST_LOOK = 500;
 
 export interface FollowedAgent {
   handle: Pick<AgentHandle, 'handoff' | 'dial'> & Partial<Pick<AgentHandle, 'siblings' | 'release'>>;
@@ -30,6 +32,8 @@ export interface FollowingOptions {
   first: FollowedAgent;
   bringUp: BringUp;
   progress: Progress;
+  /** Milliseconds after the start until the pods are looked at, where there is one agent. */
+  firstLookMs?: number;
   /** The set of agents has changed. */
   onChange: () => void;
 }
@@ -93,9 +97,15 @@ export class Following {
       this.#firstLook = resolve;
     });
     if (!this.#root.siblings) return;
+    const { config, progress, firstLookMs = FIRST_LOOK } = this.#options;
+    if (config.replicas !== 'all') {
+      void sleep(firstLookMs, undefined, { signal: this.#stop.signal }).then(
+        () => this.#follow(),
+        () => {},
+      );
+      return;
+    }
     void this.#follow();
-    const { config, progress } = this.#options;
-    if (config.replicas !== 'all') return;
     const done = new AbortController();
     const either = AbortSignal.any([done.signal, ...(signal ? [signal] : [])]);
     const late = sleep(START_WAIT, undefined, { signal: either }).catch(() => {});

@@ -12,6 +12,8 @@ import { watchObjects } from './watch';
 /** Milliseconds that a pod may be without a node, or a Job without a pod, before the reason is looked for. */
 const UNSCHEDULABLE_GRACE = 2000;
 const NO_POD_GRACE = 500;
+/** Milliseconds until an agent that runs already is watched: by then it has answered, as a rule. */
+const RUNNING_GRACE = 250;
 /** Milliseconds between two looks for that reason, at the most: it shows at once, or when something in the cluster changes. */
 const LONGEST_NO_POD = 5000;
 
@@ -42,7 +44,14 @@ export class AgentStartup {
   #waitsFor: string | undefined;
   #explaining = false;
 
-  constructor(cluster: Cluster, placement: Placement, timeoutSeconds: number, signal?: AbortSignal) {
+  /** @param known pods of an agent that is there; without them the watch is opened at once */
+  constructor(
+    cluster: Cluster,
+    placement: Placement,
+    timeoutSeconds: number,
+    signal?: AbortSignal,
+    known?: readonly Pod[],
+  ) {
     this.#cluster = cluster;
     this.#placement = placement;
     this.#timeoutSeconds = timeoutSeconds;
@@ -60,7 +69,10 @@ export class AgentStartup {
     this.failed.catch(() => {});
     this.running.catch(() => {});
     this.#after(timeoutSeconds * 1000, () => this.#fail({ kind: 'over', code: 'AGENT_START_TIMEOUT', message: '' }));
-    this.#watch();
+    if (known) {
+      this.#see([...known]);
+      this.#after(RUNNING_GRACE, () => this.#watch());
+    } else this.#watch();
     if (signal) this.#obey(signal);
   }
 
@@ -98,12 +110,14 @@ export class AgentStartup {
       resource: 'pods',
       namespace,
       signal: this.#stop.signal,
-      onChange: (pods) => {
-        this.#pods = pods;
-        for (const pod of pods) this.#seen.set(pod.metadata.uid, pod);
-        this.#judge();
-      },
+      onChange: (pods) => this.#see(pods),
     }).catch((error) => this.#reject(error));
+  }
+
+  #see(pods: Pod[]): void {
+    this.#pods = pods;
+    for (const pod of pods) this.#seen.set(pod.metadata.uid, pod);
+    this.#judge();
   }
 
   #judge(): void {
