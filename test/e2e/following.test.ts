@@ -1,14 +1,6 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  agentJobs,
-  core,
-  eventually,
-  podsOf,
-  restartDeployment,
-  scaleDeployment,
-  waitForDeployment,
-} from '../support/cluster';
+import { core, eventually, podsOf, restartDeployment, scaleDeployment, waitForDeployment } from '../support/cluster';
 import { nothingLeft, occupyAgentOf } from './agents';
 import { createIncomingWorld, type Developer, type IncomingWorld } from './incoming-world';
 
