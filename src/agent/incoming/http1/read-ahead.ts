@@ -1,10 +1,9 @@
+import { SETTINGS } from '../settings';
 import type { BodyScanner } from './body';
 import type { ByteSource } from './byte-source';
 import { MalformedMessage } from './head';
 
-/** Filters on bodies look at this much, and wait this long for it. */
-export const MAX_BODY = 64 * 1024;
-export const BODY_LIMIT_MS = 1_000;
+const { maxBody: MAX_BODY, bodyLimitMs: BODY_LIMIT_MS } = SETTINGS;
 
 export interface ReadAhead {
   /** As they were sent, to be passed on. */
