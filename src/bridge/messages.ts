@@ -86,6 +86,8 @@ export interface AppServer {
   peersFile: string | undefined;
   /** What to ask the agent for. */
   subscription: Omit<IncomingSubscription, 'owner'>;
+  /** The key of the configuration that names the pod's port, and how: `… has 8099`. Undefined when none does. */
+  named: string | undefined;
 }
 
 export type Reply = { ok: true; result: unknown; raw: Uint8Array } | { ok: false; failure: PlainFailure };

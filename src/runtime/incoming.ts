@@ -79,12 +79,11 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
     };
   }
 
-  function report(podPort: number, error: unknown, named: string | undefined): void {
+  function report(podPort: number, error: unknown): void {
     const { code, message } = error as { code?: string; message: string };
     if (code !== undefined && OVER.has(code)) return;
     const late = code === 'SYNC_CALL_TIMEOUT';
-    let text = late ? `the agent has not confirmed it within ${SUBSCRIBE_LIMIT / 1_000} s` : message;
-    if (code === 'PORT_UNKNOWN') text = `${named}, but ${message}, and its containers declare no such port`;
+    const text = late ? `the agent has not confirmed it within ${SUBSCRIBE_LIMIT / 1_000} s` : message;
     const known = error instanceof WireFailure || error instanceof MirrordError;
     const told = new MirrordError(
       late || !known ? 'INCOMING_FAILED' : code!,
@@ -118,12 +117,12 @@ export function createIncomingPolicy(options: IncomingPolicyOptions): IncomingAc
       const subscription = subscriptionOf(podPort, named !== undefined && !declaredPorts.includes(podPort));
       try {
         const { replaced } = bridge.listenSync(
-          { key, address, port, peers: memory, peersFile: file, subscription },
+          { key, address, port, peers: memory, peersFile: file, subscription, named },
           SUBSCRIBE_LIMIT,
         );
         if (replaced?.length) tell(`mirrord: port ${podPort} of the pod was taken from ${replaced.join(' and ')}`);
       } catch (error) {
-        report(podPort, error, named);
+        report(podPort, error);
       }
       return () => bridge.unlisten(key);
     },

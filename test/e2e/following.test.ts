@@ -1,6 +1,18 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { V1Pod } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { core, eventually, podsOf, restartDeployment, scaleDeployment, waitForDeployment } from '../support/cluster';
+import {
+  agentJobs,
+  core,
+  eventually,
+  podsOf,
+  restartDeployment,
+  runInPod,
+  scaleDeployment,
+  waitForDeployment,
+} from '../support/cluster';
 import { nothingLeft, occupyAgentOf } from './agents';
 import { createIncomingWorld, type Developer, type IncomingWorld } from './incoming-world';
 
@@ -141,6 +153,43 @@ describe('all replicas', () => {
         ),
       ]);
       await developer.leave();
+    },
+    LIMIT,
+  );
+
+  it(
+    'are stolen from where they have the port; of one that lacks it a line says which key names it',
+    async () => {
+      await scaleDeployment(world.namespace, 'target', 2);
+      await readyPods(2);
+      const pods = await podsOf(world.namespace, 'target');
+      const [first, second] = pods.sort((a, b) => a.metadata!.name!.localeCompare(b.metadata!.name!));
+      const { http } = world.ports;
+      const listen = `require('node:http').createServer((_, answer) => answer.end('pod')).listen(${http + 9})`;
+      // Longer than this test takes: what is run in a pod ends with whoever runs it.
+      const beside = runInPod(world.namespace, first!.metadata!.name!, ['timeout', '100', 'node', '-e', listen]).catch(
+        () => {},
+      );
+      const ask = async () => {
+        const script = `fetch('http://${first!.status!.podIP}:${http + 9}').then((a) => a.text()).then(console.log, () => {})`;
+        return runInPod(world.namespace, second!.metadata!.name!, ['node', '-e', script]);
+      };
+      await eventually('the port of the first pod', async () => (await ask()).trim() === 'pod');
+      const folder = mkdtempSync(join(tmpdir(), 'mirrord-unknown-'));
+      const file = join(folder, 'mirrord.json');
+      const port_mapping = [[http, http + 9]];
+      writeFileSync(file, JSON.stringify({ feature: { network: { incoming: { mode: 'steal', port_mapping } } } }));
+      const developer = await world.develop({ ...ALL, MIRRORD_CONFIG_FILE: file });
+      expect(developer.stderr).toContain(
+        `PORT_UNKNOWN: port ${http + 9} of pod ${second!.metadata!.name}: ` +
+          `feature.network.incoming.port_mapping has [${http}, ${http + 9}], but nothing in the pod listens on port ${http + 9}; it listens on`,
+      );
+      expect(developer.stderr).toContain('the other pods are not concerned');
+      expect(await ask()).toContain('"by":"developer"');
+      await developer.leave();
+      rmSync(folder, { recursive: true });
+      await eventually('the first pod to have its port again', async () => (await ask()).trim() === 'pod');
+      void beside;
     },
     LIMIT,
   );

@@ -81,6 +81,51 @@ it('refuses a second developer the same port, with who has it', LIMIT, async () 
   await Promise.all([first.leave(), second.leave()]);
 });
 
+it.each([
+  ['all of the port', STEAL],
+  ['what a filter finds', FILTER],
+])(
+  'tells the caller of an app that is stopped, instead of letting it wait: the app takes %s',
+  LIMIT,
+  async (_, variables) => {
+    const developer = await world.develop(variables);
+    expect(await world.call('status', 'x-user=me')).toMatch(/^200 .*"by":"developer"/);
+    developer.process.kill('SIGSTOP');
+    const answer = await world.call('status', 'x-user=me');
+    developer.process.kill('SIGCONT');
+    expect(answer).toMatch(/^502 mirrord: this request to port \d+ is taken by .*: their process does not react\n$/);
+    await eventually('the developer to answer again', async () => {
+      return (await world.call('status', 'x-user=me')).startsWith('200 {"by":"developer"');
+    });
+    await developer.leave();
+    expect(developer.stderr).toBe('');
+  },
+);
+
+it(
+  'tells the app of a port that its configuration names and the pod lacks, with the ports there are',
+  LIMIT,
+  async () => {
+    const { http, http2, tcp } = world.ports;
+    const folder = mkdtempSync(join(tmpdir(), 'mirrord-unknown-'));
+    const file = join(folder, 'mirrord.json');
+    const port_mapping = [[http + 10_000, http + 9]];
+    writeFileSync(file, JSON.stringify({ feature: { network: { incoming: { mode: 'steal', port_mapping } } } }));
+    const developer = await world.develop({ MIRRORD_CONFIG_FILE: file, APP_OFFSET: '10000' });
+    expect(developer.stderr).toContain(
+      `PORT_UNKNOWN: port ${http + 9} of the pod is not stolen: ` +
+        `feature.network.incoming.port_mapping has [${http + 10_000}, ${http + 9}], but nothing in the pod listens on port ${http + 9}; ` +
+        `it listens on ${http}, ${http2}, ${tcp}, and its containers declare no such port`,
+    );
+    // The app goes on, on this machine.
+    const own = await (await fetch(`http://127.0.0.1:${http + 10_000}/here`)).json();
+    expect(own).toMatchObject({ by: 'developer' });
+    expect((await world.call('http')).by).toBe('pod');
+    rmSync(folder, { recursive: true });
+    await developer.leave();
+  },
+);
+
 it('lets the pod answer again when the developer’s process is killed', LIMIT, async () => {
   await eventually('the pod to have its ports again', async () => (await world.call('tcp')) === 'pod:hello');
   const developer = await world.develop(STEAL);

@@ -12,6 +12,15 @@ export interface Entry extends Destination {
 
 const GOES_ON = 'The app goes on; on that port it hears from this machine only.';
 
+/** The agent knows what the pod lacks, but not who has asked for it. */
+function withName(error: unknown, named: string | undefined): unknown {
+  if (!(error instanceof WireFailure) || error.code !== 'PORT_UNKNOWN') return error;
+  return new WireFailure({
+    ...error.wire,
+    message: `${named}, but ${error.message}, and its containers declare no such port`,
+  });
+}
+
 /** What one agent was asked for: the ports of its pod, and which server of the app each belongs to. */
 export class Subscriptions {
   /** By the agent's number. */
@@ -33,9 +42,12 @@ export class Subscriptions {
 
   /** Resolves when the agent takes the port's connections. Rejects with WireFailure or MirrordError. */
   async subscribe(entry: Entry): Promise<IncomingSubscribed> {
-    const { subscription } = entry.server;
+    const { subscription, named } = entry.server;
     return this.#inTurn(subscription.port, async () => {
-      const { result } = await this.link.call('incoming.subscribe', { ...subscription, owner: subscriberName() });
+      const params = { ...subscription, owner: subscriberName() };
+      const { result } = await this.link.call('incoming.subscribe', params).catch((error) => {
+        throw withName(error, named);
+      });
       this.#entries.set(result.subscription, entry);
       // It was there: another agent, in a pod that is just starting, need not see it once more.
       delete subscription.mustListen;

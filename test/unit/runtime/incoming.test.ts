@@ -19,8 +19,8 @@ function policy(
     isInspector: (port) => port === 9229,
     folder: undefined,
     bridge: {
-      listenSync({ subscription }) {
-        asked.push(subscription as never);
+      listenSync({ subscription, named }) {
+        asked.push({ ...subscription, named });
         if (refuse) throw refuse;
         return { subscription: 1 };
       },
@@ -55,15 +55,14 @@ describe('a port of the pod', () => {
       'feature.network.incoming.port_mapping has [3000, 8099]',
     ],
     [{ ports: [8099] }, 8099, 'feature.network.incoming.ports has 8099'],
-  ])('that is not there is refused with key, value and what there is', (given, port, key) => {
-    const message = 'nothing in the pod listens on port 8099; it listens on 80, 8080';
+  ])('that is not there is refused, with the key and value that were told to the worker', (given, port, key) => {
+    const message = `${key}, but nothing in the pod listens on port 8099`;
     const refused = policy(given, { refuse: new WireFailure({ code: 'PORT_UNKNOWN', message }) });
     expect(refused.listen(port)).toBeTypeOf('function');
     expect(refused.told).toEqual([
-      expect.stringContaining(
-        `PORT_UNKNOWN: port 8099 of the pod is not stolen: ${key}, but ${message}, and its containers declare no such port`,
-      ),
+      expect.stringContaining(`PORT_UNKNOWN: port 8099 of the pod is not stolen: ${message}`),
     ]);
+    expect(refused.asked).toMatchObject([{ port: 8099, named: key }]);
     expect(refused.ends).toEqual([]);
     const strict = policy(
       { ...given, onFailure: 'exit' },

@@ -47,6 +47,9 @@ export class ByteSource {
   more(deadline?: number): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false);
     if (this.#error) return Promise.reject(this.#error);
+    const left = deadline === undefined ? undefined : deadline - performance.now();
+    // Bytes that keep coming in time would put off a timer for ever.
+    if (left !== undefined && left <= 0) return Promise.resolve(false);
     // A message that is longer than what may wait is the reader's to limit.
     this.#resume();
     return new Promise((resolve, reject) => {
@@ -57,8 +60,7 @@ export class ByteSource {
         else resolve(came);
       };
       this.#wake = settle;
-      const timer =
-        deadline === undefined ? undefined : setTimeout(settle, Math.max(0, deadline - performance.now()), false);
+      const timer = left === undefined ? undefined : setTimeout(settle, left, false);
     });
   }
 

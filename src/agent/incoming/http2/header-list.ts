@@ -6,15 +6,15 @@ import { type IncomingHttpHeaders, type OutgoingHttpHeaders, sensitiveHeaders } 
  * @param raw Names and values in turn, as they came.
  */
 export function passedOn(headers: IncomingHttpHeaders, raw: string[]): OutgoingHttpHeaders {
-  const lists = new Map<string, string[]>();
+  const result: Record<string, string | string[]> = Object.create(null);
   for (let at = 0; at < raw.length; at += 2) {
-    const known = lists.get(raw[at]!);
-    if (known) known.push(raw[at + 1]!);
-    else lists.set(raw[at]!, [raw[at + 1]!]);
+    const name = raw[at]!;
+    const value = raw[at + 1]!;
+    const known = result[name];
+    if (known === undefined) result[name] = value;
+    else if (Array.isArray(known)) known.push(value);
+    else if (headers[name] !== known) result[name] = [known, value];
   }
-  const result: OutgoingHttpHeaders = Object.create(null);
-  for (const [name, values] of lists)
-    result[name] = values.length === 1 || headers[name] === values[0] ? values[0] : values;
   // What the sender does not want in a compression table is to stay out of the next one too.
   const sensitive = (headers as { [sensitiveHeaders]?: string[] })[sensitiveHeaders];
   if (sensitive?.length) Object.assign(result, { [sensitiveHeaders]: sensitive });

@@ -117,6 +117,21 @@ const serve = ({ args, require }: any) => {
       stream.write(`${args.name} ${headers[':protocol']} ${path} ${headers[':authority']}`);
       stream.on('data', (chunk: Buffer) => stream.write(`<${chunk}>`));
       stream.on('end', () => stream.end('end'));
+    } else if (path.startsWith('/echo')) {
+      let body = '';
+      let trailers: any = {};
+      stream.on('trailers', (given: any) => (trailers = given));
+      stream.on('data', (chunk: Buffer) => (body += chunk));
+      stream.on('wantTrailers', () =>
+        setTimeout(() => stream.sendTrailers({ 'x-back': trailers['x-index'] }), path.endsWith('late') ? 30 : 0),
+      );
+      // Trailers may be told of behind the end.
+      stream.on('end', () =>
+        setImmediate(() => {
+          stream.respond({ ':status': 200 }, { waitForTrailers: true });
+          stream.end(body === '' ? undefined : body);
+        }),
+      );
     } else if (path === '/pushes') {
       stream.respond({ ':status': 200 });
       stream.end(`${args.name} may push: ${stream.pushAllowed}`);
@@ -212,6 +227,41 @@ describe.skipIf(reason)('a session of HTTP/2 whose requests are looked at', () =
 
   it('allows none where the pod’s server does not', async () => {
     expect(await world.caller.run(tunnel, { ...to, port: 8091, path: '/pod' })).toEqual({ allowed: false });
+  });
+
+  it('keeps all trailers, with a body and without, at once and late', async () => {
+    const ways = ['none', 'body', 'late', 'body-late'];
+    const answers: string[] = await world.caller.run(
+      async ({ args, require }: any) => {
+        const session = require('node:http2').connect(`http://${args.host}:${args.port}`);
+        const ask = (way: string, index: number) =>
+          new Promise<string>((resolve) => {
+            const stream = session.request(
+              { ':path': `/echo/${way}`, ':method': 'POST' },
+              { endStream: false, waitForTrailers: true },
+            );
+            let text = '';
+            let trailers: any = {};
+            stream.on('wantTrailers', () =>
+              setTimeout(() => stream.sendTrailers({ 'x-index': `${index}` }), way.endsWith('late') ? 30 : 0),
+            );
+            stream.on('trailers', (given: any) => (trailers = given));
+            stream.on('data', (chunk: Buffer) => (text += chunk));
+            stream.on('error', () => {});
+            stream.on('close', () => resolve(`${way} ${text} ${trailers['x-back']} ${stream.rstCode}`));
+            stream.end(way.startsWith('body') ? 'hello' : undefined);
+          });
+        const all = args.ways.flatMap((way: string) => Array.from({ length: 60 }, (_, index) => ask(way, index)));
+        const answers = await Promise.all(all);
+        session.destroy();
+        return answers;
+      },
+      { ...to, ways } as any,
+    );
+    const body = (way: string) => (way.startsWith('body') ? 'hello' : '');
+    expect(answers).toEqual(
+      ways.flatMap((way) => Array.from({ length: 60 }, (_, index) => `${way} ${body(way)} ${index} 0`)),
+    );
   });
 
   it('tells the pod’s server not to push', async () => {
