@@ -58,11 +58,23 @@ export async function run({ json, kubeconfig, rounds = '3', only }) {
 
 async function openPlace(world) {
   const serve = ['node', '/code/incoming-app.cjs'];
-  const load = await world.addPod('bench-load', 'incoming-load.cjs', ['node', '-e', 'setInterval(() => {}, 1e6)']);
-  const direct = await world.addPod('bench-direct', 'incoming-app.cjs', serve, 7080);
-  const target = await world.addPod('bench-http', 'incoming-app.cjs', serve, 7080);
+  const load = await world.addPod('bench-load', 'incoming-load.cjs', ['node', '-e', 'setInterval(() => {}, 1e6)'], {
+    hostPID: true,
+  });
+  const direct = await world.addPod('bench-direct', 'incoming-app.cjs', serve, { port: 7080 });
+  const target = await world.addPod('bench-http', 'incoming-app.cjs', serve, { port: 7080 });
   const measure = async (pod, { protocol, lanes }, header = '') => {
-    const command = ['node', '/code/incoming-load.cjs', pod.status.podIP, protocol, `${lanes}`, `${STINT_MS}`, header];
+    const container = pod.status.containerStatuses[0].containerID.split('//')[1];
+    const command = [
+      'node',
+      '/code/incoming-load.cjs',
+      pod.status.podIP,
+      protocol,
+      `${lanes}`,
+      `${STINT_MS}`,
+      container,
+      header,
+    ];
     return JSON.parse(await world.cluster.run(world.namespace, load.metadata.name, command));
   };
   return { direct, target, measure };
@@ -88,7 +100,7 @@ async function measureCase({ direct, target, measure }, app, { header, stopped }
 
 function medians(stints) {
   const of = (key) => summarize(stints.map((stint) => stint[key])).median;
-  return { rps: of('rps'), p50: of('p50'), p99: of('p99') };
+  return { rps: of('rps'), p50: of('p50'), p99: of('p99'), ...(stints[0].agent && { agent: of('agent') }) };
 }
 
 async function develop(env, { mode, filter }) {
@@ -115,7 +127,7 @@ async function develop(env, { mode, filter }) {
 }
 
 function printCase(title, figures) {
-  const rows = Object.entries(figures).map(([name, { rps, p50, p99, direct }]) => [
+  const rows = Object.entries(figures).map(([name, { rps, p50, p99, agent, direct }]) => [
     name,
     round(rps, 0),
     round(p50, 2),
@@ -123,8 +135,9 @@ function printCase(title, figures) {
     round(direct.rps, 0),
     round(direct.p50, 2),
     round(p50 / direct.p50, 2),
+    round(agent, 0),
   ]);
-  const head = [title, 'requests/s', 'p50, ms', 'p99, ms', 'direct/s', 'direct p50', 'p50 / direct'];
+  const head = [title, 'requests/s', 'p50, ms', 'p99, ms', 'direct/s', 'direct p50', 'p50 / direct', 'agent CPU, µs'];
   console.log(`${table([head, ...rows])}\n`);
 }
 

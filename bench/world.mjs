@@ -68,9 +68,10 @@ export async function openWorld({ kubeconfig }) {
       ...(process.env.MIRRORD_E2E_AGENT_IMAGE ? { MIRRORD_AGENT_IMAGE: process.env.MIRRORD_E2E_AGENT_IMAGE } : {}),
     },
     /** A further pod that has one of the programs here as `/code/FILE`. */
-    async addPod(name, file, command, port) {
+    async addPod(name, file, command, { port, hostPID = false } = {}) {
       const manifest = deployment(name);
       const { spec } = manifest.spec.template;
+      if (hostPID) spec.hostPID = true;
       const [container] = spec.containers;
       Object.assign(container, { command, volumeMounts: [{ name: 'code', mountPath: '/code' }] });
       if (port) container.readinessProbe.tcpSocket.port = port;

@@ -1,10 +1,12 @@
 /**
- * Preload entry. It has to be cheap where it does nothing (a package manager, a loader thread): everything but the decision
- * is in a bundle of its own, which is loaded once it is needed. CommonJS, as a preload must be finished before the app's first line.
+ * Preload entry. It has to be cheap where it does nothing (a package manager, a loader thread): everything but the decision and
+ * the start of the worker, which is what takes longest, is in a bundle of its own, which is loaded once it is needed. CommonJS,
+ * as a preload must be finished before the app's first line.
  */
 import events from 'node:events';
 import { join } from 'node:path';
 import { getEnvironmentData, isMainThread, setEnvironmentData, workerData } from 'node:worker_threads';
+import { beginStart } from './runtime/begin-start';
 import { bundlePaths } from './runtime/bundle-paths';
 import { whyDormant } from './runtime/dormant';
 import { withPreload } from './runtime/inherit';
@@ -23,8 +25,10 @@ const reason = whyDormant({
 });
 
 if (reason === undefined) {
+  const paths = bundlePaths(__dirname);
+  const begun = beginStart(paths, process.env);
   const { preload } = require(join(__dirname, 'preload.cjs')) as typeof import('./runtime/preload');
-  preload(bundlePaths(__dirname));
+  preload(paths, begun);
 } else if (reason === 'tool') {
   setEnvironmentData(TOOL, true);
   // Itself it stays as it is; the programs it starts find the preload in the environment.

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
 import { brotliCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 
@@ -51,6 +52,7 @@ const rules: Record<string, { places: string[]; types?: string[] }> = {
       'bridge',
       'protocol',
       'config/address-filter',
+      'config/defaults',
       'log',
       'node-features',
       ...common,
@@ -146,6 +148,15 @@ describe('bundles', () => {
     const { sources } = JSON.parse(readFileSync(`${dist('bridge-worker.cjs')}.map`, 'utf8')) as { sources: string[] };
     expect(sources.filter((source) => source.includes('@kubernetes/client-node'))).toEqual([]);
     expect(sources.filter((source) => /src\/(agent|cli|playground|patches)\//.test(source))).toEqual([]);
+  });
+
+  it('bridge-worker is one function in ASCII, as the loader of it takes it', () => {
+    const bytes = readFileSync(dist('bridge-worker.cjs'));
+    expect(bytes.every((byte) => byte < 128)).toBe(true);
+    const { length } = new vm.Script(bytes.toString('latin1')).runInThisContext() as (...all: unknown[]) => void;
+    expect(length).toBe(5);
+    // An import of a built-in module goes by Node's asynchronous loader, which a blocked app may hold up.
+    expect(bytes.toString('latin1').match(/\bimport\(/g)).toBeNull();
   });
 
   it('none loads a package that is not inside it', () => {

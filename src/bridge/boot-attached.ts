@@ -1,6 +1,6 @@
 import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import { isMirrordError, MirrordError } from '../errors';
-import type { AgentHandoff, DialHandoff, Progress } from '../kube/types';
+import type { AgentHandoff, ChosenTarget, DialHandoff, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { Dial, Transport } from '../tunnel/transport';
 import { connectTunnel } from '../tunnel/tunnel';
@@ -38,7 +38,8 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
       if (!isOwnerGone(error)) throw error;
       return startAfterOwner(error, context, withoutOwner);
     }
-    const { facts } = attachment.answer;
+    const { facts, handoff } = attachment.answer;
+    let at = handoff.target;
     const first = await connectThrough(attachment, address, withoutOwner);
     const replicas: OtherAgents = new Replicas({
       connect: async ({ handoff }, signal) => {
@@ -56,9 +57,13 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
         const { restart } = attachment.answer;
         try {
           attachment = await attachToOwner(address, { signal });
+          at = attachment.answer.handoff.target;
         } catch (error) {
           if (!isOwnerGone(error) || !restart) throw error;
-          return startAlone(restart, signal, context.progress, withoutOwner);
+          const { link, handle } = await startAlone(restart, signal, context.progress, withoutOwner);
+          context.progress({ type: 'warn', step: 'link', text: described(at, handle.handoff) });
+          at = handle.handoff.target;
+          return link;
         }
         // The session may be at a pod now whose agent this process has a link to.
         const known = replicas.take([attachment.answer.handoff.token]);
@@ -137,11 +142,15 @@ async function startAlone(
   signal: AbortSignal,
   tell: Progress,
   withoutOwner: WithoutOwner,
-): Promise<AgentLink> {
+): Promise<RunningAgent> {
   const bringUp = await withoutOwner.bringUpAgent();
-  const { link, handle } = await bringUp(config, { progress: () => {}, signal, tell });
-  tell({ type: 'warn', step: 'link', text: `the agent was gone; agent ${handle.handoff.pod} serves this process now` });
-  return link;
+  return bringUp(config, { progress: () => {}, signal, tell });
+}
+
+/** Without the owner nobody watches the pods: that one has gone shows by the end of its agent. */
+function described(before: ChosenTarget | undefined, { pod: agent, target: now }: AgentHandoff): string {
+  if (before?.podUid === now?.podUid) return `the agent was gone; agent ${agent} serves this process now`;
+  return `pod ${before?.pod} is gone, and what was open to it is reset; from now on this process runs as ${now?.pod}, container ${now?.container}, with the variables of the one before until it is started again`;
 }
 
 function startingWith(first: Transport, next: Dial): Dial {

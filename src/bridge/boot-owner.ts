@@ -1,6 +1,8 @@
-import { loadConfig } from '../config/load-config';
+import type { LoadedConfig } from '../config/load-config';
 import type { ConfigOverrides, ResolvedConfig } from '../config/types';
+import { startAgent } from '../kube/start-agent';
 import { leaveTerminal, takeTerminal } from '../kube/terminal';
+import type { GuardedJob } from '../kube/types';
 import type { Boot, BootContext } from './boot';
 import { bringUpAgent } from './bring-up';
 import type { BringUp } from './following';
@@ -25,7 +27,8 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
   };
 
   async function boot(context: BootContext) {
-    const { config, warnings } = loadConfig(overrides, context.env, context.cwd);
+    const files = await context.files;
+    const { config, warnings } = files?.loaded ?? (await load(overrides, context));
     context.onConfig({
       startLimitMs: config.agent.startupTimeout * 1_000 + BESIDE_AGENT_MS,
       onFailure: config.onFailure,
@@ -33,7 +36,8 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
     for (const text of warnings) context.progress({ type: 'warn', step: 'config', text });
     const { progress, signal } = context;
     const reaper = new Reaper();
-    const agent = await bringUpAgent(config, { progress, signal, reaper, tell: progress });
+    const start = (guard: (job: GuardedJob) => void) => startAgent(config, progress, signal, guard, files?.kubeconfig);
+    const agent = await bringUpAgent(config, { progress, signal, reaper, tell: progress, start });
     try {
       return await openSession(config, agent, {
         progress,
@@ -47,6 +51,12 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
       throw error;
     }
   }
+}
+
+/** Not part of what a start loads where the app's thread has read the files. */
+async function load(overrides: ConfigOverrides, { env, cwd }: BootContext): Promise<LoadedConfig> {
+  const { loadConfig } = await import('../config/load-config');
+  return loadConfig(overrides, env, cwd);
 }
 
 /** The steps of a start that nobody waits for are not shown; its outcome is. */

@@ -1,6 +1,7 @@
 import type { Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { ReadyData } from './messages';
+import type { StartFiles } from './start-files';
 
 /** What a start gives the worker, whichever role it has. */
 export interface Booted {
@@ -15,6 +16,8 @@ export interface BootContext {
   cwd: string;
   progress: Progress;
   signal: AbortSignal;
+  /** What the app's thread has read, where it was to read it. */
+  files?: Promise<StartFiles | undefined>;
   /** The configuration is known: milliseconds the start may take, and what to do when it fails. */
   onConfig(known: { startLimitMs: number; onFailure: 'exit' | 'continue' }): void;
 }

@@ -15,6 +15,7 @@ import { unpackFailure } from './failure';
 import type { AppServer, FromWorker, ReadyData, Reply, StartInput, ToWorker, WireOutcome } from './messages';
 import { LAST_WORDS, State, Word } from './shared-memory';
 import { type SpawnedWorker, spawnWorker } from './spawn-worker';
+import type { StartFiles } from './start-files';
 import { SYNC_LIMITS, SyncCalls, type SyncLimits, sessionClosed, workerFailed } from './sync-calls';
 
 // An app under fake timers must not stop these, nor its exit wait by a clock that stands still.
@@ -35,6 +36,8 @@ export interface BridgeOptions {
   onEnded?: (reason: Error) => void;
   startLimits?: StartLimits;
   syncLimits?: SyncLimits;
+  /** The worker, where it was started before this code was loaded. */
+  spawned?: SpawnedWorker;
 }
 
 interface Answer<M extends MethodName> {
@@ -63,7 +66,7 @@ export class Bridge {
   private readonly exited: Promise<void>;
 
   constructor(private readonly options: BridgeOptions) {
-    this.spawned = spawnWorker(options.workerPath, options.start, options.env);
+    this.spawned = options.spawned ?? spawnWorker(options.workerPath, options.start, options.env);
     this.worker = this.spawned.worker;
     this.outcome = new StartOutcome(this.spawned.replies);
     this.sync = new SyncCalls(this.spawned.memory, this.spawned.replies, options.syncLimits ?? SYNC_LIMITS);
@@ -77,6 +80,11 @@ export class Bridge {
     });
     // A listener for messages holds the event loop again.
     this.worker.unref();
+  }
+
+  /** For a start that says that it `sendsFiles`. */
+  sendFiles(files: StartFiles | undefined): void {
+    this.post({ type: 'files', files });
   }
 
   /** Blocks until the session is up. Throws StartFailure. */

@@ -38,8 +38,6 @@ const ROUNDS = 3;
 export async function bringUpAgent(config: ResolvedConfig, options: BringUpOptions): Promise<RunningAgent> {
   const { progress, signal, reaper = new Reaper() } = options;
   const { start = (guard) => startAgent(config, progress, signal, guard) } = options;
-  // While the first answer of the cluster is on its way there is time for it.
-  const preparing = setImmediate(() => reaper.prepare());
   try {
     for (let round = 1; ; round++) {
       const handle = await start((job) => reaper.guard(job));
@@ -51,7 +49,6 @@ export async function bringUpAgent(config: ResolvedConfig, options: BringUpOptio
       }
     }
   } finally {
-    clearImmediate(preparing);
     // It is in use, or gone.
     reaper.forget();
     if (!options.reaper) reaper.end();

@@ -5,7 +5,7 @@ import type { AgentHandle, ChosenTarget, Progress, TargetPods } from '../kube/ty
 import type { AgentLink } from '../protocol/session-types';
 import type { BringUpOptions } from './bring-up';
 import type { LastingLink } from './lasting-link';
-import { type Member, Replicas } from './replicas';
+import { AT_ONCE, type Member, Replicas } from './replicas';
 
 /** Pods of a target that get an agent, the first one included. */
 export const MAX_AGENTS = 20;
@@ -15,6 +15,8 @@ const WATCH_AGAIN = 30_000;
 const START_WAIT = 10_000;
 /** Milliseconds the next agent of a session with all replicas is waited for at a time. */
 const NEXT_WAIT = 30_000;
+/** Milliseconds after a start: the app's first work comes before what may happen to a pod. */
+const FIRST_LOOK = 500;
 
 export interface FollowedAgent {
   handle: Pick<AgentHandle, 'handoff' | 'dial'> & Partial<Pick<AgentHandle, 'siblings' | 'release'>>;
@@ -48,6 +50,7 @@ export class Following {
   #pods: TargetPods | undefined;
   #firstLook: (() => void) | undefined;
   #tooMany = false;
+  #started = false;
   #lastFailure: unknown;
   /** Container the session is at, and the one it is to leave. */
   #at: string | undefined;
@@ -65,7 +68,8 @@ export class Following {
       connect: ({ target }, signal) => bringUp(signal, (guard) => this.#root.siblings!.start(target, signal, guard)),
       onUp: (agent, { pod }) => {
         this.#lastFailure = undefined;
-        progress({ type: 'done', step: 'replicas', text: `pod ${pod} has an agent too` });
+        // Those of the start are told together.
+        if (this.#started) progress({ type: 'done', step: 'replicas', text: `pod ${pod} has an agent too` });
         link.add(agent.link, pod);
         onChange();
       },
@@ -91,13 +95,33 @@ export class Following {
       this.#firstLook = resolve;
     });
     if (!this.#root.siblings) return;
+    const { config, progress } = this.#options;
+    if (config.replicas !== 'all') {
+      void sleep(FIRST_LOOK, undefined, { signal: this.#stop.signal }).then(
+        () => this.#follow(),
+        () => {},
+      );
+      return;
+    }
     void this.#follow();
-    if (this.#options.config.replicas !== 'all') return;
     const done = new AbortController();
     const either = AbortSignal.any([done.signal, ...(signal ? [signal] : [])]);
     const late = sleep(START_WAIT, undefined, { signal: either }).catch(() => {});
-    await Promise.race([late, looked.then(() => this.#replicas.tried(START_WAIT))]);
+    const others = async () => {
+      await looked;
+      const { pending } = this.#replicas;
+      if (pending === 0) return;
+      const text = `Starting agents at ${pending} more pods, ${AT_ONCE} at a time`;
+      progress({ type: 'start', step: 'replicas', text });
+      await this.#replicas.tried(START_WAIT);
+    };
+    await Promise.race([late, others()]);
     done.abort();
+    this.#started = true;
+    const [up, all] = [this.others.length + 1, this.#pods?.staying.size ?? 1];
+    if (all === 1) return;
+    const rest = this.#replicas.pending > 0 ? ', more are being started' : '';
+    progress({ type: 'done', step: 'replicas', text: `${up} of the target's ${all} pods have an agent${rest}` });
   }
 
   /**
@@ -144,11 +168,9 @@ export class Following {
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         const forbidden = code(error) === 'FORBIDDEN';
-        // Whoever may not watch can do without: what is lost is noticed when the link ends.
-        if (!told && !signal.aborted && (config.replicas === 'all' || !forbidden)) {
+        if (!signal.aborted && (!told || forbidden)) {
           told = true;
-          const text = `changes of the target's pods are not seen: ${inOneLine(error)}`;
-          progress({ type: 'warn', step: 'replicas', text });
+          progress({ type: 'warn', step: 'replicas', text: notFollowed(config.replicas, error) });
         }
         this.#firstLook?.();
         if (forbidden) return;
@@ -185,7 +207,7 @@ export class Following {
     const wanted = [...all.values()].filter(({ containerId }) => containerId !== this.#at && staying.has(containerId));
     const tooMany = wanted.length > MAX_AGENTS - 1;
     if (tooMany && !this.#tooMany) {
-      const text = `the target has ${wanted.length + 1} pods; ${MAX_AGENTS} of them have an agent, the others keep what comes to them`;
+      const text = `the target has ${wanted.length + 1} pods; ${MAX_AGENTS} of them get an agent, the others keep what comes to them`;
       this.#options.progress({ type: 'warn', step: 'replicas', text });
     }
     this.#tooMany = tooMany;
@@ -193,6 +215,13 @@ export class Following {
       wanted.slice(0, MAX_AGENTS - 1).map((target) => ({ key: target.containerId, pod: target.pod, target })),
     );
   }
+}
+
+/** Whoever may not watch can do without: that an agent is gone is noticed in any case, when its link ends. */
+function notFollowed(replicas: ResolvedConfig['replicas'], error: unknown): string {
+  if (code(error) !== 'FORBIDDEN') return `changes of the target's pods are not seen: ${inOneLine(error)}`;
+  const others = replicas === 'all' ? ', and what comes to its other pods stays there' : '';
+  return `the target is not followed: when its pod goes away, that shows only by the end of the agent${others} (${inOneLine(error)})`;
 }
 
 function code(error: unknown): string | undefined {

@@ -3,6 +3,7 @@ import type { ConfigOverrides, FeatureConfig } from '../config/types';
 import type { ChosenTarget, ProgressEvent } from '../kube/types';
 import type { AgentInfo, IncomingSubscription, MethodName } from '../protocol/contract';
 import type { PlainFailure } from './failure';
+import type { StartFiles } from './start-files';
 
 /** What every process of one session tree knows of the session. Plain data, free of secrets. */
 export interface SessionFacts {
@@ -42,6 +43,8 @@ export type StartInput = {
       overrides: ConfigOverrides;
       /** Child processes will attach soon: a connection to the agent is kept ready for the first one. */
       expectsChildren?: boolean;
+      /** The app's thread reads configuration and kubeconfig, and sends them. */
+      sendsFiles?: boolean;
       /** Nobody reads from the terminal until the session is up: a credential plug-in may. */
       terminal?: boolean;
     }
@@ -49,6 +52,8 @@ export type StartInput = {
 );
 
 export type ToWorker =
+  /** Once, where the start says so. */
+  | { type: 'files'; files: StartFiles | undefined }
   | { type: 'call'; id: number; sync: boolean; method: MethodName; params: unknown }
   | { type: 'connect'; id: number; host: string; port: number }
   | { type: 'announce'; id: number; sourcePort: number; sourceAddress: string }

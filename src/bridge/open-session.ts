@@ -50,11 +50,14 @@ export async function openSession(
   );
   try {
     const { env } = config.feature;
-    const [info, pod, control] = await Promise.all([
+    const asked = Promise.all([
       agent.link.call('info', {}),
       env.enabled ? agent.link.call('env', { include: env.include, exclude: env.exclude }) : undefined,
       listening,
     ]);
+    // While the answers are on their way: a fork blocks for milliseconds.
+    setImmediate(() => reaper?.prepare());
+    const [info, pod, control] = await asked;
     if (control.folder) reaper?.guardFolder(control.folder);
     facts = { target: handle.handoff.target, info: info.result, feature: config.feature };
     if (expectsChildren) spare.prepare();

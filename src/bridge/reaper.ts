@@ -47,7 +47,7 @@ export class Reaper {
 
   /** The Job is in use, or deleted: it is not the helper's any more. */
   forget(): void {
-    this.#say('forget');
+    if (this.#child) this.#say('forget');
   }
 
   /** From now on the end of this process removes that folder. */

@@ -8,7 +8,7 @@ const MAX_FAILURES = 5;
 /** Milliseconds after which a link counts as one that worked. */
 const PROVEN_AFTER = 10_000;
 /** How many are started at the same time. */
-const AT_ONCE = 4;
+export const AT_ONCE = 4;
 
 /** A pod beside the one the session is at. */
 export interface Member {
@@ -45,6 +45,11 @@ export class Replicas<M extends Member, A extends { link: AgentLink }> {
 
   get up(): A[] {
     return [...this.#up.values()];
+  }
+
+  /** How many are being started, or wait for it. */
+  get pending(): number {
+    return this.#tasks.size;
   }
 
   /** Starts what is missing, and starts nothing any more for those that are not named. */

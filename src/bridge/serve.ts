@@ -10,6 +10,7 @@ import type { FromWorker, OnReplyPort, Reply, ToWorker, WorkerInput } from './me
 import { progressLines } from './progress-lines';
 import { type Relay, startRelay } from './relay';
 import { LAST_WORDS, publish, State, viewSharedMemory, Word } from './shared-memory';
+import type { StartFiles } from './start-files';
 import { workerFailed } from './sync-calls';
 import { postReply, replySync } from './sync-replies';
 
@@ -36,6 +37,10 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
   let closing = false;
   let relay: Relay | undefined;
   const incoming = new IncomingTraffic();
+  let takeFiles: (files: StartFiles | undefined) => void = () => {};
+  const files = new Promise<StartFiles | undefined>((resolve) => {
+    takeFiles = resolve;
+  });
 
   const post = (message: FromWorker) => port.postMessage(message);
   const postOutcome = (message: OnReplyPort) => input.replies.postMessage(message);
@@ -64,6 +69,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
         env: process.env,
         cwd: input.start.cwd,
         signal: stop.signal,
+        files: input.start.role === 'owner' && input.start.sendsFiles ? files : undefined,
         progress(event) {
           // Of a start only: afterwards whatever lies on the reply port is taken for a reply.
           if (Atomics.load(words, Word.state) <= State.loaded) postOutcome({ type: 'step', text: event.text });
@@ -127,6 +133,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
     else if (message.type === 'abort') relay?.abort(message.id);
     else if (message.type === 'listen') void answerSync(message.id, incoming.listen(message.server));
     else if (message.type === 'unlisten') incoming.unlisten(message.key);
+    else if (message.type === 'files') takeFiles(message.files);
     else if (message.type === 'probe') Atomics.store(words, Word.probe, message.value);
     else if (!booted) stop.abort(startAborted());
     else void (message.hurry ? closeHurriedly() : close());

@@ -40,7 +40,8 @@ export function spawnWorker(path: string, start: StartInput, env: NodeJS.Process
   return { worker, memory, replies: port1 };
 }
 
-function workerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+/** What the worker sees of the environment. */
+export function workerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { NODE_OPTIONS, MIRRORD_SESSION, ...rest } = env;
   return { ...rest, MIRRORD_DISABLE: '1' };
 }

@@ -1,5 +1,5 @@
 import type { Boot } from './boot';
-import { attachedBoot, type WithoutOwner } from './boot-attached';
+import type { WithoutOwner } from './boot-attached';
 import type { StartInput } from './messages';
 import { serveBridge } from './serve';
 
@@ -9,8 +9,15 @@ const withoutOwner: WithoutOwner = {
   bringUpAgent: async () => (await import('./bring-up')).bringUpAgent,
 };
 
-/** Entry of the worker's bundle. What only an owner needs is loaded by owners only: an attached process has to be quick. */
-serveBridge((start) => (start.role === 'owner' ? lazyOwner(start) : attachedBoot(start.session, withoutOwner)));
+/** Entry of the worker's bundle. What only one of the two roles needs is loaded by that one alone: a start has to be quick. */
+serveBridge((start) => (start.role === 'owner' ? lazyOwner(start) : lazyAttached(start.session)));
+
+function lazyAttached(session: string): Boot {
+  return async (context) => {
+    const { attachedBoot } = await import('./boot-attached');
+    return attachedBoot(session, withoutOwner)(context);
+  };
+}
 
 function lazyOwner({ overrides, ...options }: Extract<StartInput, { role: 'owner' }>): Boot {
   return async (context) => {

@@ -63,3 +63,12 @@ export const socketAddress: ValueType<string> = {
     return isIP(bracketed ?? plain ?? '') !== 0 && Number(port) <= 65_535 ? String(value) : undefined;
   },
 };
+
+/** Seconds, also such as 0.5. */
+export function secondsBetween(min: number, max: number): ValueType<number> {
+  return {
+    expected: `a number of seconds from ${min} to ${max}`,
+    parse: (value) => (typeof value === 'number' && value >= min && value <= max ? value : undefined),
+    fromText: (text) => (/^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text),
+  };
+}

@@ -37,6 +37,10 @@ export function defaultAgent(env: NodeJS.ProcessEnv): AgentConfig {
     disableMeshSidecarInjection: true,
     dns: {},
     metrics: undefined,
+    nftables: undefined,
+    httpDetectionTimeout: undefined,
+    maxBodyBufferSize: undefined,
+    maxBodyBufferTimeout: undefined,
     logLevel: 'info',
     jsonLog: false,
   };

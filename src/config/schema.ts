@@ -1,4 +1,4 @@
-import { capabilities, resolverLimits, securityProfiles, socketAddress } from './agent-values';
+import { capabilities, resolverLimits, secondsBetween, securityProfiles, socketAddress } from './agent-values';
 import { incomingSection } from './schema-incoming';
 import {
   anything,
@@ -68,6 +68,21 @@ const target: Section = {
   expected: 'a string such as "deployment/web", or an object with "path" and "namespace"',
 };
 
+const unless = (fulfilled: boolean, why: string): Setting => ({
+  type: boolean,
+  inactive: (value) => (value === fulfilled ? undefined : `has no effect: ${why}`),
+});
+
+/** What an agent of ours does, or does not, in any case. Said only to whoever asks for the opposite. */
+const agentAlways: Record<string, Setting> = {
+  exclude_from_mesh: unless(false, "the agent listens on its pod's loopback address, where no mesh takes it over"),
+  inject_headers: unless(false, 'answers are passed on byte for byte'),
+  override_cache_control: unless(false, 'answers are passed on byte for byte'),
+  external_ip_fix: unless(true, 'what stays with the pod always goes to the very address it was sent to'),
+  clean_iptables_on_start: unless(true, 'rules that an agent could not remove are always removed by the next one'),
+  ...inactiveBecause('has no effect: filters are regular expressions and not jq programs', 'jaq_time_limit'),
+};
+
 const agent: Section = {
   keys: {
     image: setting({
@@ -113,9 +128,11 @@ const agent: Section = {
     disable_mesh_sidecar_injection: setting(boolean),
     dns: setting(resolverLimits),
     metrics: setting(socketAddress),
-    ...inactive('exclude_from_mesh', 'inject_headers', 'override_cache_control'),
-    ...inactive('max_body_buffer_size', 'max_body_buffer_timeout', 'http_detection_timeout', 'nftables'),
-    ...inactiveBecause(NATIVE, 'external_ip_fix', 'clean_iptables_on_start', 'jaq_time_limit'),
+    nftables: setting(boolean),
+    http_detection_timeout: setting(secondsBetween(0, 60)),
+    max_body_buffer_size: setting(integer(0, 16 * 1024 * 1024, 'bytes')),
+    max_body_buffer_timeout: setting(integer(0, 60_000, 'milliseconds')),
+    ...agentAlways,
   },
 };
 

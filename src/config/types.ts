@@ -69,6 +69,13 @@ export interface AgentConfig {
   dns: { timeout?: number; attempts?: number };
   /** `ADDRESS:PORT` of the agent's pod where it tells its counts in the form of Prometheus. */
   metrics: string | undefined;
+  /** Traffic rules by nftables alone, or by iptables alone. Default: the first that works. */
+  nftables: boolean | undefined;
+  /** Seconds a client on a stolen port may be silent before the application is asked who speaks first. Default 0.2. */
+  httpDetectionTimeout: number | undefined;
+  /** Bytes of a body that a filter looks at, and milliseconds it waits for them. Default 64 KiB and 1,000. */
+  maxBodyBufferSize: number | undefined;
+  maxBodyBufferTimeout: number | undefined;
   logLevel: 'error' | 'warn' | 'info' | 'debug';
   /** Lines of its log as JSON. */
   jsonLog: boolean;

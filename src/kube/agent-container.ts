@@ -30,8 +30,20 @@ export function agentContainer(config: AgentConfig, { port, token }: AgentAddres
       MIRRORD_AGENT_LOG_LEVEL: config.logLevel,
       ...(config.metrics && { MIRRORD_AGENT_METRICS: config.metrics }),
       ...(config.jsonLog && { MIRRORD_AGENT_LOG_JSON: 'true' }),
+      ...incomingSettings(config),
       ...resolverOptions(config),
     }).map(([name, value]) => ({ name, value })),
+  };
+}
+
+/** What is not given is the agent's own default. */
+function incomingSettings(config: AgentConfig): Record<string, string> {
+  const { nftables, httpDetectionTimeout: seconds, maxBodyBufferSize: size, maxBodyBufferTimeout: timeout } = config;
+  return {
+    ...(nftables !== undefined && { MIRRORD_AGENT_NFTABLES: String(nftables) }),
+    ...(seconds !== undefined && { MIRRORD_AGENT_HTTP_DETECTION_TIMEOUT_MS: String(Math.round(seconds * 1000)) }),
+    ...(size !== undefined && { MIRRORD_AGENT_MAX_BODY_BUFFER_SIZE: String(size) }),
+    ...(timeout !== undefined && { MIRRORD_AGENT_MAX_BODY_BUFFER_TIMEOUT: String(timeout) }),
   };
 }
 

@@ -1,10 +1,10 @@
 import { MirrordError } from '../errors';
 import { eventsOf, logTail } from './agent-evidence';
+import { describeAwaited } from './awaited-step';
 import type { Cluster } from './cluster';
 import type { Verdict } from './judge-pod';
 import type { Pod } from './objects';
 import type { PlacedAgent, Placement } from './placement';
-import { describePod } from './pod-state';
 import { adviseOnRefusal } from './privilege-ladder';
 import { aborted } from './request';
 import { watchObjects } from './watch';
@@ -12,6 +12,10 @@ import { watchObjects } from './watch';
 /** Milliseconds that a pod may be without a node, or a Job without a pod, before the reason is looked for. */
 const UNSCHEDULABLE_GRACE = 2000;
 const NO_POD_GRACE = 500;
+/** Milliseconds until an agent that runs already is watched: by then it has answered, as a rule. */
+const RUNNING_GRACE = 250;
+/** Milliseconds between two looks for that reason, at the most: it shows at once, or when something in the cluster changes. */
+const LONGEST_NO_POD = 5000;
 
 /**
  * Watches over an agent that starts: from before its Job or container exists until it serves, fails, or its time is up. It holds a watch
@@ -40,7 +44,14 @@ export class AgentStartup {
   #waitsFor: string | undefined;
   #explaining = false;
 
-  constructor(cluster: Cluster, placement: Placement, timeoutSeconds: number, signal?: AbortSignal) {
+  /** @param known pods of an agent that is there; without them the watch is opened at once */
+  constructor(
+    cluster: Cluster,
+    placement: Placement,
+    timeoutSeconds: number,
+    signal?: AbortSignal,
+    known?: readonly Pod[],
+  ) {
     this.#cluster = cluster;
     this.#placement = placement;
     this.#timeoutSeconds = timeoutSeconds;
@@ -58,7 +69,10 @@ export class AgentStartup {
     this.failed.catch(() => {});
     this.running.catch(() => {});
     this.#after(timeoutSeconds * 1000, () => this.#fail({ kind: 'over', code: 'AGENT_START_TIMEOUT', message: '' }));
-    this.#watch();
+    if (known) {
+      this.#see([...known]);
+      this.#after(RUNNING_GRACE, () => this.#watch());
+    } else this.#watch();
     if (signal) this.#obey(signal);
   }
 
@@ -96,12 +110,14 @@ export class AgentStartup {
       resource: 'pods',
       namespace,
       signal: this.#stop.signal,
-      onChange: (pods) => {
-        this.#pods = pods;
-        for (const pod of pods) this.#seen.set(pod.metadata.uid, pod);
-        this.#judge();
-      },
+      onChange: (pods) => this.#see(pods),
     }).catch((error) => this.#reject(error));
+  }
+
+  #see(pods: Pod[]): void {
+    this.#pods = pods;
+    for (const pod of pods) this.#seen.set(pod.metadata.uid, pod);
+    this.#judge();
   }
 
   #judge(): void {
@@ -139,7 +155,7 @@ export class AgentStartup {
   }
 
   /** A Job whose pods are refused stays without one and says so only in its events; one that is gone says nothing at all. */
-  async #lookForRejection(): Promise<void> {
+  async #lookForRejection(nextMs = 2 * NO_POD_GRACE): Promise<void> {
     if (this.#pod || !this.#placed || this.#stop.signal.aborted) return;
     const { signal } = this.#stop;
     const [events, owner] = await Promise.all([
@@ -152,7 +168,7 @@ export class AgentStartup {
     this.#waitsFor = owner?.kind === 'waiting' ? owner.what : undefined;
     const refusal = events.findLast(({ reason }) => reason === 'FailedCreate');
     if (!refusal) {
-      this.#after(NO_POD_GRACE, () => this.#lookForRejection());
+      this.#after(nextMs, () => this.#lookForRejection(Math.min(2 * nextMs, LONGEST_NO_POD)));
       return;
     }
     this.#fail({
@@ -195,11 +211,7 @@ export class AgentStartup {
   }
 
   #describeTimeout(): string {
-    const state = this.#pod
-      ? `its pod "${this.#pod.metadata.name}" is ${describePod(this.#pod)}`
-      : this.#placed
-        ? ['it has no pod', this.#waitsFor].filter(Boolean).join('; ')
-        : 'it was not created';
-    return `The agent did not serve within ${this.#timeoutSeconds} s (agent.startup_timeout): ${state}.`;
+    const awaited = describeAwaited(this.#placed, this.#pod, this.#waitsFor);
+    return `The agent did not serve within ${this.#timeoutSeconds} s (agent.startup_timeout). It was waiting for ${awaited}.`;
   }
 }

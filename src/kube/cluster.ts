@@ -7,7 +7,7 @@ import { type Credentials, resolveCredentials } from './credentials';
 import { dataOrFile } from './data-or-file';
 import { type ForwardForm, forwardForms } from './forward-form';
 import { inClusterContext } from './in-cluster';
-import { type ChosenContext, chooseContext, kubeconfigPaths, readKubeconfig } from './kubeconfig';
+import { type ChosenContext, chooseContext, type Kubeconfig, kubeconfigPaths } from './kubeconfig';
 import { chooseProxy, connectThroughProxy } from './proxy';
 import { type Lookup, resolveOnce } from './server-address';
 
@@ -16,6 +16,8 @@ export interface ClusterAccess {
   kubeconfig: string | undefined;
   context: string | undefined;
   acceptInvalidCertificates: boolean;
+  /** What the kubeconfig holds, where somebody has just read it. */
+  read?: Kubeconfig;
 }
 
 /** A resolved cluster: where it is, who we are, and the connections that are open to it. */
@@ -56,7 +58,7 @@ export async function openCluster(
   env: NodeJS.ProcessEnv = process.env,
   accountFolder?: string,
 ): Promise<Cluster> {
-  const context = findContext(access, env, accountFolder);
+  const context = await findContext(access, env, accountFolder);
   const server = parseServer(context);
   const secure = server.protocol === 'https:';
   const proxy = chooseProxy(server, context.cluster['proxy-url'], env);
@@ -71,7 +73,8 @@ export async function openCluster(
   let renewing: Promise<void> | undefined;
   // Several requests learn of it at once; a plug-in that opens a browser must run once.
   const renew = () => {
-    renewing ??= resolveCredentials(readAgain(access, env, context), env)
+    renewing ??= readAgain(access, env, context)
+      .then((again) => resolveCredentials(again, env))
       .then((fresh) => {
         credentials = fresh;
       })
@@ -102,9 +105,13 @@ export async function openCluster(
   };
 }
 
-function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv, accountFolder?: string): ChosenContext {
+async function findContext(
+  access: ClusterAccess,
+  env: NodeJS.ProcessEnv,
+  accountFolder?: string,
+): Promise<ChosenContext> {
   const paths = kubeconfigPaths(access.kubeconfig, env);
-  const kubeconfig = readKubeconfig(paths);
+  const kubeconfig = access.read ?? (await import('./read-kubeconfig')).readKubeconfig(paths);
   if (kubeconfig) return chooseContext(kubeconfig, access.context);
   const asked = access.kubeconfig !== undefined || access.context !== undefined;
   const inCluster = asked ? undefined : inClusterContext(env, accountFolder);
@@ -116,9 +123,10 @@ function findContext(access: ClusterAccess, env: NodeJS.ProcessEnv, accountFolde
 }
 
 /** The context as its files say it now; as it was, where they cannot be read or say it no more. */
-function readAgain(access: ClusterAccess, env: NodeJS.ProcessEnv, before: ChosenContext): ChosenContext {
+async function readAgain(access: ClusterAccess, env: NodeJS.ProcessEnv, before: ChosenContext): Promise<ChosenContext> {
   try {
-    return { ...before, ...pick(findContext({ ...access, context: access.context ?? before.name }, env)) };
+    const context = access.context ?? before.name;
+    return { ...before, ...pick(await findContext({ ...access, context, read: undefined }, env)) };
   } catch {
     return before;
   }

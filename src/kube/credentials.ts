@@ -1,9 +1,7 @@
 import { MirrordError } from '../errors';
 import { basic } from './basic';
 import { dataOrFile, readNamedFile } from './data-or-file';
-import { runExecPlugin } from './exec-plugin';
 import type { ChosenContext, Entry } from './kubeconfig';
-import { oidcCredentials } from './oidc';
 
 /** How requests prove who they are. Never logged. */
 export interface Credentials {
@@ -62,8 +60,8 @@ async function resolveByPlugin(context: ChosenContext, env: NodeJS.ProcessEnv): 
   const { exec, 'auth-provider': provider } = context.user;
   const plugin = exec ? `the plugin "${exec.command}"` : `the auth provider "${provider.name}"`;
   try {
-    if (exec) return await runExecPlugin(context);
-    if (provider.name === 'oidc') return await oidcCredentials(context, env);
+    if (exec) return await (await import('./exec-plugin')).runExecPlugin(context);
+    if (provider.name === 'oidc') return await (await import('./oidc')).oidcCredentials(context, env);
     throw new Error(`kubectl has none of that name since 1.26. ${SUCCESSORS[provider.name] ?? ''}`.trim());
   } catch (cause) {
     throw new MirrordError(

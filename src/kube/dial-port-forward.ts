@@ -2,7 +2,6 @@ import { isMirrordError, MirrordError } from '../errors';
 import type { Transport } from '../tunnel/transport';
 import type { Cluster } from './cluster';
 import { dialChannels } from './dial-channels';
-import { dialSpdy, dialSpdyOverWebSocket } from './dial-spdy';
 import type { ForwardForm } from './forward-form';
 import { handshakeAborted, mayDiffer } from './refused-upgrade';
 import { aborted } from './request';
@@ -21,10 +20,11 @@ export type DialForm = (
   signal?: AbortSignal,
 ) => Promise<Transport>;
 
-const DIALS: Record<ForwardForm, DialForm> = {
-  websocket: dialChannels,
-  'spdy-websocket': dialSpdyOverWebSocket,
-  spdy: dialSpdy,
+/** The first form works nearly everywhere: a start does not load the others for nothing. */
+const DIALS: Record<ForwardForm, () => DialForm | Promise<DialForm>> = {
+  websocket: () => dialChannels,
+  'spdy-websocket': async () => (await import('./dial-spdy')).dialSpdyOverWebSocket,
+  spdy: async () => (await import('./dial-spdy')).dialSpdy,
 };
 
 /** Milliseconds for an upgrade; shorter where something else can be tried after it. */
@@ -44,7 +44,8 @@ export async function dialPortForward(cluster: Cluster, agent: AgentPort, signal
     if (signal?.aborted) throw aborted(signal);
     const isLast = index === forms.length - 1;
     try {
-      const transport = await DIALS[form](cluster, agent, isLast ? TIMEOUT : IMPATIENT_TIMEOUT, signal);
+      const dial = await DIALS[form]();
+      const transport = await dial(cluster, agent, isLast ? TIMEOUT : IMPATIENT_TIMEOUT, signal);
       if (index > 0) settleOn(cluster, form, failures);
       return transport;
     } catch (error) {

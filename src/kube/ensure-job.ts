@@ -20,8 +20,9 @@ type JobName = Pick<AgentPlan, 'jobName' | 'namespace'>;
 
 const collection = (plan: JobName) => `/apis/batch/v1/namespaces/${plan.namespace}/jobs`;
 const operation = (verb: string, plan: JobName) => ({ verb, resource: 'jobs', namespace: plan.namespace });
-/** Milliseconds between looks at a Job that is on its way out. */
-const POLL = 50;
+/** Milliseconds between looks at a Job that is on its way out: mostly it is gone at once, but a finalizer may hold it. */
+const FIRST_LOOK = 50;
+const LONGEST_LOOK = 1000;
 
 /**
  * Creates the agent's Job, joins the one that is there, or replaces it when it has finished.
@@ -35,7 +36,7 @@ export async function ensureJob(
   deadline: number,
   signal?: AbortSignal,
 ): Promise<EnsuredJob> {
-  for (;;) {
+  for (let pause = FIRST_LOOK; ; pause = Math.min(2 * pause, LONGEST_LOOK)) {
     if (signal?.aborted) throw aborted(signal);
     const created = await createJob(cluster, plan);
     if (created) return ensured(created, plan, true);
@@ -51,8 +52,19 @@ export async function ensureJob(
         { hint: `Delete it: kubectl -n ${plan.namespace} delete job ${plan.jobName}` },
       );
     }
-    await sleep(POLL);
+    await sleep(pause);
   }
+}
+
+/** The agent that is there already, if one is that has not ended. Leaves anything unexpected to `ensureJob`. */
+export async function findJob(
+  cluster: Cluster,
+  plan: AgentPlan,
+  signal?: AbortSignal,
+): Promise<EnsuredJob | undefined> {
+  const job = await getJob(cluster, plan, signal);
+  const agent = job && !isOver(job) && readAgentJob(job);
+  return agent ? { job, created: false, ...agent } : undefined;
 }
 
 /** Undefined when there is one of that name. The signal is not passed on: a request cut short may still create the Job. */

@@ -4,9 +4,9 @@ import { chooseContainer, containerStatus } from './choose-container';
 import type { Cluster } from './cluster';
 import { chooseTargets } from './find-target';
 import type { Pod } from './objects';
-import { type PodQuery, podsOf } from './targets/pods-of';
 import { isRunning } from './targets/rank-pods';
 import { isAgent } from './targets/read-objects';
+import { type WatchedPods, watchedPods } from './targets/watched-pods';
 import type { ChosenTarget, TargetPods } from './types';
 import { watchObjects } from './watch';
 
@@ -25,7 +25,7 @@ export async function followTarget(
   onChange: (pods: TargetPods) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const query = await queryOf(cluster, target, namespace, signal);
+  const query = await watchedPods({ cluster, namespace, signal }, target);
   await watchObjects<Pod>(cluster, {
     path: `/api/v1/namespaces/${namespace}/pods`,
     query: query.query,
@@ -38,26 +38,18 @@ export async function followTarget(
   });
 }
 
-/** A pod that is named may be gone already, and come back. */
-async function queryOf(cluster: Cluster, target: NamedTarget, namespace: string, signal: AbortSignal) {
-  if (target.kind !== 'pod') return podsOf({ cluster, namespace, signal }, target);
-  const query: PodQuery = {
-    query: { fieldSelector: `metadata.name=${target.name}` },
-    whenEmpty: { message: '', hint: '' },
-  };
-  return query;
-}
-
-function seen(pods: Pod[], query: PodQuery, target: NamedTarget, namespace: string): TargetPods {
-  const staying = pods.filter((pod) => !isAgent(pod) && !pod.metadata.deletionTimestamp);
+function seen(pods: Pod[], query: WatchedPods, target: NamedTarget, namespace: string): TargetPods {
+  const there = pods.filter((pod) => !isAgent(pod) && !pod.metadata.deletionTimestamp);
+  const runs = query.runs?.(there) ?? [there];
+  const staying = runs.flat();
   return {
-    ready: readyOf(staying, query, target, namespace),
+    ready: runs.map((run) => readyOf(run, query, target, namespace)).find((ready) => ready.length > 0) ?? [],
     staying: new Set(staying.flatMap((pod) => runningContainer(pod, target))),
     names: new Set(staying.map(({ metadata }) => metadata.name)),
   };
 }
 
-function readyOf(pods: Pod[], query: PodQuery, target: NamedTarget, namespace: string): ChosenTarget[] {
+function readyOf(pods: Pod[], query: WatchedPods, target: NamedTarget, namespace: string): ChosenTarget[] {
   try {
     return chooseTargets(pods, query, target, namespace).map((found) => found.target);
   } catch (error) {

@@ -13,8 +13,8 @@ export interface Permission {
   mode?: 'job' | 'ephemeral';
   /** Where: in the namespace of the agent (default), or in that of the target, which may be another. */
   side?: 'target';
-  /** Granted by another entry already unless agent and target have namespaces of their own. */
-  apart?: true;
+  /** Granted by another entry already unless agent and target have namespaces of their own; what a check of it is called then. */
+  apart?: 'target' | 'following';
 }
 
 const targetOf = (
@@ -31,6 +31,19 @@ const targetOf = (
   side: 'target',
 });
 
+/** Whose pods are found by a selector, so by a list. */
+const SELECTING: TargetKind[] = [
+  'deployment',
+  'replicaset',
+  'statefulset',
+  'daemonset',
+  'job',
+  'cronjob',
+  'service',
+  'rollout',
+  'label',
+];
+
 /** Everything a session asks of the API server. No secrets, no exec, nothing outside one namespace. */
 export const PERMISSIONS: Permission[] = [
   {
@@ -43,8 +56,17 @@ export const PERMISSIONS: Permission[] = [
   { group: '', resources: ['pods'], verbs: ['get', 'list', 'watch'], without: 'required' },
   { group: '', resources: ['pods/log'], verbs: ['get'], without: 'required' },
   { group: '', resources: ['pods/portforward'], verbs: ['get', 'create'], without: 'required' },
-  { group: '', resources: ['pods'], verbs: ['get', 'list'], without: 'required', side: 'target', apart: true },
-  { ...targetOf('batch', 'jobs', ['get', 'list'], 'job', 'cronjob'), apart: true },
+  { ...targetOf('', 'pods', ['get'], 'pod'), apart: 'target' },
+  { ...targetOf('', 'pods', ['get', 'list'], ...SELECTING), apart: 'target' },
+  {
+    group: '',
+    resources: ['pods'],
+    verbs: ['list', 'watch'],
+    without: "moves to another pod before the target's goes away, nor agents at several pods (target.replicas)",
+    side: 'target',
+    apart: 'following',
+  },
+  { ...targetOf('batch', 'jobs', ['get', 'list'], 'job', 'cronjob'), apart: 'target' },
   targetOf('apps', 'deployments', ['get', 'list'], 'deployment'),
   targetOf('apps', 'replicasets', ['get', 'list'], 'replicaset'),
   targetOf('apps', 'statefulsets', ['get', 'list'], 'statefulset'),

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { parseKubeconfig } from './kubeconfig';
+import { parseKubeconfig } from './read-kubeconfig';
 
 export interface Tokens {
   idToken: string | undefined;

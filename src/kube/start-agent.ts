@@ -6,7 +6,10 @@ import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
 import { findTarget } from './find-target';
 import { followTarget } from './follow-target';
+import type { Pod } from './objects';
 import { type PlacedAgent, type Placement, placeAgent } from './placement';
+import { listObjects } from './targets/read-objects';
+import { PODS } from './targets/resources';
 import type { AgentHandle, ChosenTarget, GuardedJob, Progress, Siblings, StartAgent } from './types';
 
 export { retryWhileStarting } from './retry-while-starting';
@@ -21,9 +24,9 @@ const DEAD = new Set(['AGENT_FAILED', 'AGENT_IMAGE_PULL', 'AGENT_REJECTED', 'AGE
  *
  * @throws MirrordError CLUSTER_*, KUBE*, FORBIDDEN, TARGET_*, CONTAINER_NOT_FOUND, AGENT_*; then no Job of this call is left
  */
-export const startAgent: StartAgent = async (config, progress, signal, guard) => {
+export const startAgent: StartAgent = async (config, progress, signal, guard, read) => {
   const cluster = await step(progress, 'cluster', 'Reading the kubeconfig', async () => {
-    const opened = await openCluster(config);
+    const opened = await openCluster({ ...config, read });
     return [opened, `Cluster ${opened.server.host} (context ${opened.contextName})`];
   });
   cluster.tell = (text) => progress({ type: 'info', step: 'link', text });
@@ -86,17 +89,19 @@ async function bringUp(
   guard: ((job: GuardedJob) => void) | undefined,
 ): Promise<{ handle: AgentHandle; text: string }> {
   const placement = placeAgent(config.agent, target, config.agent.namespace ?? targetNamespace);
-  if (placement.own) {
-    const { kubeconfig, context, acceptInvalidCertificates } = config;
-    guard?.({ access: { kubeconfig, context, acceptInvalidCertificates }, ...placement.own });
-  }
+  let running = await findRunning(cluster, placement, signal);
   for (let round = 1; ; round++) {
-    // The watch is opened first: an agent can be up before a second request would have been sent.
-    const startup = new AgentStartup(cluster, placement, config.agent.startupTimeout, signal);
-    let placed: PlacedAgent | undefined;
+    if (!running && placement.own) {
+      const { kubeconfig, context, acceptInvalidCertificates } = config;
+      guard?.({ access: { kubeconfig, context, acceptInvalidCertificates }, ...placement.own });
+    }
+    // Of an agent to be, the watch is opened first: it can be up before a second request would have been sent.
+    const startup = new AgentStartup(cluster, placement, config.agent.startupTimeout, signal, running?.pods);
+    let placed: PlacedAgent | undefined = running?.placed;
+    running = undefined;
     try {
       // If the watch may not be opened, the Job must not be created either; but neither waits for the other.
-      placed = await placement.ensure(cluster, startup.deadline, signal);
+      placed ??= await placement.ensure(cluster, startup.deadline, signal);
       startup.follow(placed);
       const pod = await startup.running;
       const handle = createHandle(cluster, config, placement, target, placed, pod, startup);
@@ -112,6 +117,23 @@ async function bringUp(
       }
       throw error;
     }
+  }
+}
+
+/** What most starts find, at the least cost: the agent of the start before. All that is unusual is left to the long way. */
+async function findRunning(
+  cluster: Cluster,
+  placement: Placement,
+  signal: AbortSignal | undefined,
+): Promise<{ placed: PlacedAgent; pods: Pod[] } | undefined> {
+  try {
+    const placed = await placement.find?.(cluster, signal);
+    if (!placed) return undefined;
+    const pods = await listObjects<Pod>({ cluster, namespace: placement.namespace, signal }, PODS, placement.query);
+    const runs = pods.some((pod) => placed.owns(pod) && placed.judge(pod).kind === 'running');
+    return runs ? { placed, pods } : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ResolvedConfig } from '../config/types';
 import type { Dial } from '../tunnel/transport';
+import type { Kubeconfig } from './kubeconfig';
 
 /** One line of progress; the presenter decides how it looks. */
 export interface ProgressEvent {
@@ -109,5 +110,7 @@ export type StartAgent = (
   signal?: AbortSignal,
   /** Called before the Job is created. */
   guard?: (job: GuardedJob) => void,
+  /** What the kubeconfig holds, where it was just read. */
+  read?: Kubeconfig,
 ) => Promise<AgentHandle>;
 export type DialHandoff = (handoff: AgentHandoff) => Pick<AgentHandle, 'dial' | 'isOver'>;

@@ -7,6 +7,8 @@ import { applyChange, NO_CHANGE } from './environment';
 import { createChildAccess, inheritedVariables } from './inherit';
 import { installRuntime } from './runtime';
 
+export { rehearse } from './rehearse';
+
 /** With a session that is up: gives this process the pod's variables and puts the patches in. All or, when it throws, nothing. */
 export function enterPod(bridge: Bridge, ready: ReadyData, start: StartInput, registerPath: string): void {
   const undos: (() => void)[] = [];

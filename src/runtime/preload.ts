@@ -1,10 +1,13 @@
+import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import { StartFailure } from '../bridge/await-start';
 import { Bridge } from '../bridge/bridge';
-import type { StartInput } from '../bridge/messages';
+import { workerEnv } from '../bridge/spawn-worker';
+import type { readStartFiles, StartFiles } from '../bridge/start-files';
 import { formatError, MirrordError } from '../errors';
 import { writeSync } from '../patches/originals';
 import { setActiveSession } from './active-session';
+import type { BegunStart } from './begin-start';
 import type { BundlePaths } from './bundle-paths';
 
 const STDERR = 2;
@@ -16,9 +19,9 @@ const STDERR = 2;
  * When that fails, the process ends with exit code 1 before the app's first line, or goes on without us where
  * `MIRRORD_ON_FAILURE` says `continue`; a worker thread throws.
  */
-export function preload(paths: BundlePaths): void {
+export function preload(paths: BundlePaths, begun: BegunStart): void {
   try {
-    activate(paths);
+    activate(paths, begun);
   } catch (error) {
     const { reason, onFailure } = describeFailure(error);
     setActiveSession(undefined);
@@ -28,28 +31,33 @@ export function preload(paths: BundlePaths): void {
   }
 }
 
-function activate(paths: BundlePaths): void {
-  if (process.env.MIRRORD_LAYER_INTPROXY_ADDR) throw nativeLayer();
+function activate(paths: BundlePaths, { start, spawned, failure }: BegunStart): void {
+  const { env } = process;
+  if (env.MIRRORD_LAYER_INTPROXY_ADDR) throw nativeLayer();
+  if (!spawned) throw failure;
   setActiveSession('starting');
-  const start = startInput(process.env);
   const bridge = new Bridge({
     workerPath: paths.worker,
     start,
-    env: process.env,
+    env,
+    spawned,
     onEnded: (reason) => say(formatError(reason)),
   });
-  // Loaded while the worker's thread starts, and not before: that thread is what takes longest.
-  const { enterPod } = require('./enter-pod') as typeof import('./enter-pod');
+  // From here on this thread would only wait for the other one: it does what need not be done after that.
+  if (start.role === 'owner') bridge.sendFiles(readFiles(paths, env, start.cwd));
+  const { enterPod, rehearse } = require('./enter-pod') as typeof import('./enter-pod');
+  rehearse(bridge, paths.register);
   enterPod(bridge, bridge.startSync(), start, paths.register);
 }
 
-function startInput(env: NodeJS.ProcessEnv): StartInput {
-  const cwd = process.cwd();
-  const progress = env.MIRRORD_PROGRESS === 'off' ? 'off' : 'lines';
-  const session = env.MIRRORD_SESSION;
-  return session
-    ? { role: 'attached', session, cwd, progress }
-    : { role: 'owner', overrides: {}, terminal: true, cwd, progress };
+function readFiles({ startFiles }: BundlePaths, env: NodeJS.ProcessEnv, cwd: string): StartFiles | undefined {
+  try {
+    const bundle = createRequire(startFiles)(startFiles) as { readStartFiles: typeof readStartFiles };
+    return bundle.readStartFiles(workerEnv(env), cwd);
+  } catch {
+    // It is read by the worker then.
+    return undefined;
+  }
 }
 
 function describeFailure(error: unknown): { reason: unknown; onFailure: string | undefined } {

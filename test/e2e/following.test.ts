@@ -1,6 +1,14 @@
 import type { V1Pod } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { core, eventually, podsOf, restartDeployment, scaleDeployment, waitForDeployment } from '../support/cluster';
+import {
+  agentJobs,
+  core,
+  eventually,
+  podsOf,
+  restartDeployment,
+  scaleDeployment,
+  waitForDeployment,
+} from '../support/cluster';
 import { nothingLeft, occupyAgentOf } from './agents';
 import { createIncomingWorld, type Developer, type IncomingWorld } from './incoming-world';
 
@@ -164,6 +172,39 @@ describe('all replicas', () => {
       await podsAnswer(3, 'developer', developer);
       await developer.leave();
       await nothingLeft(world.namespace, 30_000);
+    },
+    LIMIT,
+  );
+
+  it(
+    'of eight pods get an agent each, a few at a time, and a line says how many have one',
+    async () => {
+      await scaleDeployment(world.namespace, 'target', 8);
+      await readyPods(8);
+      const developer = await world.develop(ALL);
+      expect(developer.stderr).toMatch(/[1-8] of the target's 8 pods have an agent/);
+      await podsAnswer(8, 'developer', developer);
+      expect(await agentJobs(world.namespace)).toHaveLength(8);
+      expect(warnings(developer)).toEqual([]);
+      await developer.leave();
+      await podsAnswer(8, 'pod', developer);
+      await nothingLeft(world.namespace, 60_000);
+    },
+    LIMIT,
+  );
+
+  it(
+    'are stolen from by agents inside the pods too, also those that come, until the session ends',
+    async () => {
+      await scaleDeployment(world.namespace, 'target', 2);
+      await readyPods(2);
+      const developer = await world.develop({ ...ALL, MIRRORD_EPHEMERAL_CONTAINER: 'true' });
+      await podsAnswer(2, 'developer', developer);
+      await scaleDeployment(world.namespace, 'target', 3);
+      await podsAnswer(3, 'developer', developer);
+      expect(await agentJobs(world.namespace)).toEqual([]);
+      await developer.leave();
+      await podsAnswer(3, 'pod', developer);
     },
     LIMIT,
   );

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { eventually } from '../support/cluster';
+import { core, eventually, waitForDeployment } from '../support/cluster';
 import { cli, preload } from '../support/spawn-app';
 import { agentPods, deleteAgentJob, killAgent, nothingLeft } from './agents';
 import { createPlace, type Place, type Running, startRunning } from './running';
@@ -51,6 +51,32 @@ it.each(['worker', 'supervisor'] as const)(
     for (const pid of place.processes()) process.kill(pid, 'SIGTERM');
     await eventually('no process to be left', async () => place.processes().length === 0);
     await nothingLeft(world.namespace, 60_000);
+  },
+  LIMIT_MS,
+);
+
+it(
+  'children whose owner is gone and whose pod goes too go on at the next pod, with one line each',
+  async () => {
+    const args = ['-r', preload, fixturePath('owner-of-stream.cjs')];
+    const { child, lines, exited, stderr } = start(args, { CHILD: fixturePath('lives-on.cjs'), CHILDREN: '2' });
+    const both = (what: string, test: (line: any) => boolean) =>
+      eventually(`both children ${what}; they say ${stderr()}`, async () => lines.filter(test).length === 2, 90_000);
+    await both('to have a stream', ({ open }) => open);
+    child.kill('SIGKILL');
+    await exited;
+    await eventually('the socket of the owner to be gone', async () => place.leftovers().length === 0);
+    const before = await waitForDeployment(world.namespace, 'target');
+    await core.deleteNamespacedPod({ name: before.metadata!.name!, namespace: world.namespace });
+    await both('to lose the stream', (said) => said.stream === 'ECONNRESET');
+    await both('to reach the next pod', ({ again }) => again);
+    const after = await waitForDeployment(world.namespace, 'target');
+    for (const { again } of lines.filter(({ again }) => again)) expect(again.caller).toBe(after.status!.podIP);
+    const told = stderr().match(/^mirrord: warning: .*$/gm);
+    expect(told).toEqual(Array(2).fill(expect.stringContaining(`pod ${before.metadata!.name}`)));
+    expect(told![0]).toContain(`runs as ${after.metadata!.name}, container app`);
+    const running = (await agentPods(world.namespace)).filter(({ status }) => status?.phase === 'Running');
+    expect(running).toHaveLength(1);
   },
   LIMIT_MS,
 );

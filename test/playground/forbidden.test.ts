@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually';
 import { preload, runProcess } from '../support/run-process';
 import { Cluster } from './support/cluster';
+import { cli, runNode } from './support/run-cli';
 
 // Denials are a feature of the playground, so this suite runs on a playground of its own.
 let cluster: Cluster;
@@ -31,9 +32,11 @@ beforeAll(async () => {
       },
     },
   });
-  await eventually('the deployment to be ready', async () => {
-    const { json } = await cluster.call('GET', '/apis/apps/v1/namespaces/default/deployments/web');
-    return json.status?.readyReplicas === 1;
+  await webPod();
+  await cluster.call('POST', '/api/v1/namespaces', {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'agents' },
   });
 }, 60_000);
 afterEach(() => cluster.call('DELETE', `${CONFIG}/playground-deny`));
@@ -42,13 +45,26 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function startDenied(verb: string, resource: string) {
+/** Name of the pod of the deployment, once it is ready and no other one is there. */
+function webPod(): Promise<string> {
+  return eventually('one pod of the deployment, which is ready', async () => {
+    const { json } = await cluster.call('GET', '/api/v1/namespaces/default/pods?labelSelector=app=web');
+    const [pod, ...others] = json.items;
+    return others.length === 0 && pod?.status.containerStatuses?.[0]?.ready && pod.metadata.name;
+  });
+}
+
+async function deny(verb: string, resource: string, namespace?: string): Promise<void> {
   await cluster.call('POST', CONFIG, {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: 'playground-deny' },
-    data: { rules: JSON.stringify([{ verb, resource }]) },
+    data: { rules: JSON.stringify([{ verb, resource, namespace }]) },
   });
+}
+
+async function startDenied(verb: string, resource: string) {
+  await deny(verb, resource);
   return runProcess({
     args: ['-r', preload, '-e', 'console.log("started")'],
     env: {
@@ -79,4 +95,68 @@ describe('a start without the right to', () => {
       return json.items.length === 0;
     });
   });
+});
+
+describe('an agent in a namespace of its own, without the right to', () => {
+  /** Says the name of the pod that it runs as, each time it is another one. */
+  const NAMES = `
+    let last;
+    const look = () => {
+      try {
+        const name = require('fs').readFileSync('/etc/hostname', 'utf8').trim();
+        if (name !== last) console.log((last = name));
+      } catch {}
+      setTimeout(look, 100);
+    };
+    look();
+  `;
+  const env = { MIRRORD_AGENT_NAMESPACE: 'agents', MIRRORD_PROGRESS: 'plain' };
+  const kubeconfig = () => join(folder, 'kubeconfig');
+
+  it.each([
+    ['watch', 'deployment/web'],
+    ['list', 'pod/'],
+  ])(
+    '%s pods in that of the target (%s) serves, says once what is missing, and outlives the pod',
+    async (verb, path) => {
+      const before = await webPod();
+      await deny(verb, 'pods', 'default');
+      const target = path === 'pod/' ? `pod/${before}` : path;
+      const app = runNode(['-r', preload, '-e', NAMES], kubeconfig(), { ...env, MIRRORD_TARGET: target });
+      try {
+        const names = () => app.stdout().split('\n').filter(Boolean);
+        const said = () => app.stderr().match(/.*the target is not followed.*/g) ?? [];
+        await eventually(`the app to run as a pod; it says ${app.stderr()}`, async () => names().length === 1);
+        await eventually(`the warning; it says ${app.stderr()}`, async () => said().length > 0);
+        expect(said()[0]).toMatch(
+          new RegExp(`^mirrord: warning: .*\\(FORBIDDEN: You may not ${verb} pods in namespace "default": .*\\)$`),
+        );
+        if (path === 'pod/') return;
+        await cluster.call('DELETE', `/api/v1/namespaces/default/pods/${before}`);
+        await eventually(
+          `the app to run as another pod; it says ${app.stderr()}`,
+          async () => names().length === 2,
+          60_000,
+        );
+        expect(names()).toEqual([before, await webPod()]);
+        expect(said()).toHaveLength(1);
+      } finally {
+        app.child.kill('SIGTERM');
+        await app.ended;
+      }
+    },
+    120_000,
+  );
+
+  it('watch pods in that of the target is told so by doctor, which finds nothing else', async () => {
+    await deny('watch', 'pods', 'default');
+    const args = [cli, 'doctor', '-t', 'deployment/web', '--json'];
+    const { code, stdout } = await runNode(args, kubeconfig(), env).ended;
+    const { ok, checks } = JSON.parse(stdout);
+    expect({ ok, code }).toEqual({ ok: true, code: 0 });
+    const missing = checks.filter(({ status }: { status: string }) => status !== 'ok');
+    expect(missing).toEqual([expect.objectContaining({ name: 'right:pods:following', status: 'warning' })]);
+    expect(missing[0].detail).toMatch(/^you may not watch pods in namespace "default"; without it there are no moves/);
+    expect(missing[0].remedy).toMatch(/namespace: default[\s\S]*resources: \[pods\]\n {4}verbs: \[watch\]/);
+  }, 30_000);
 });

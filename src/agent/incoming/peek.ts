@@ -7,7 +7,7 @@ const REQUEST_LINE = /^(?:\r?\n)*[\w!#$%&'*+.^`|~-]{1,24} [^\s]+ HTTP\/1\.[01]\r
 /** How such a line may look while it is still arriving. */
 const BEGINNING = /^(?:\r?\n)*(?:[\w!#$%&'*+.^`|~-]{0,24}|[\w!#$%&'*+.^`|~-]{1,24} [^\s]*(?: [HTP/1.0]{0,8}\r?)?)$/;
 const MAX_LINE = 16 * 1024;
-/** A request line in pieces, over a slow path. */
+/** From the first byte of a request line that comes in pieces to its last: whoever waits for an answer to half a line speaks something else. */
 const PARTIAL_MS = 3_000;
 const EMPTY: Buffer = Buffer.alloc(0);
 
@@ -28,7 +28,7 @@ export interface Peeked {
 
 /**
  * Looks at what a client sends first, and puts it back. `silent` after `silenceMs` without a byte: the server may be the one
- * that speaks first. A request line that has begun to arrive is given longer.
+ * that speaks first. A request line that has begun to arrive is given longer, however many pieces it comes in.
  */
 export function peek(socket: Socket, silenceMs: number): Promise<Peeked> {
   let seen: Buffer = EMPTY;
@@ -48,9 +48,12 @@ export function peek(socket: Socket, silenceMs: number): Promise<Peeked> {
       if (seen.length === 0) return;
       const found = classify(seen);
       if (found) return settle(found);
+      if (hasBegun) return;
+      hasBegun = true;
       clearTimeout(limit);
       limit = setTimeout(() => settle('other'), PARTIAL_MS);
     };
+    let hasBegun = false;
     let limit = setTimeout(() => settle('silent'), silenceMs);
     socket.on('readable', look).on('end', ended).on('close', ended);
     look();

@@ -11,10 +11,8 @@ import { isProbeHead } from './probe';
 import { passToPod, type RawConnection, stealRaw } from './raw';
 import { routeRequest } from './routing';
 import type { Exemption } from './rules/rules';
+import { SETTINGS } from './settings';
 import type { Subscriber } from './subscriber';
-
-/** How long a server that speaks first is held up, at most. */
-const SILENCE_MS = 200;
 
 export interface TakeContext {
   /** Subscribers of the port whose link is there, newest first; asked again for each request. */
@@ -40,7 +38,7 @@ export async function takeConnection(taken: Taken, context: TakeContext): Promis
       const startCopies = () => copyBytes(taken, copies, undefined, onLag);
       return await passToPod({ taken, rest: EMPTY, kind: 'other', connectToPod: pod, startCopies });
     }
-    const first = await peek(socket, SILENCE_MS);
+    const first = await peek(socket, SETTINGS.silenceMs);
     if (first.kind === 'ended') return void socket.destroy();
     const byRequest = { taken, first, pod, active, copies, onLag };
     if (filtered) return await takeFiltered(byRequest);

@@ -18,7 +18,7 @@ export async function checkRights(subject: Subject): Promise<Check[]> {
   };
   return answers.map(({ permission, missing, namespace }) => {
     const { resources, verbs, without, apart } = permission;
-    const name = `right:${resources[0]}${apart ? ':target' : ''}`;
+    const name = `right:${resources[0]}${apart ? `:${apart}` : ''}`;
     if (missing.length === 0) return ok(name, `${verbs.join(', ')} ${resources[0]} in namespace "${namespace}"`);
     const required = without === 'required' || isAsked(permission);
     return {
@@ -30,17 +30,15 @@ export async function checkRights(subject: Subject): Promise<Check[]> {
   });
 }
 
-function applies({ targets, mode, side, apart }: Permission, { config, namespace, agentNamespace }: Subject): boolean {
+function applies(permission: Permission, { config, namespace, agentNamespace }: Subject): boolean {
+  const { targets, mode, side, apart } = permission;
   const { target, agent } = config;
-  if (apart && namespace === agentNamespace && !needsJobs(targets, agent.ephemeral)) return false;
+  // Inside the target's pod no right on Jobs is needed, except to find the target itself.
+  const isGrantedTo = permission.group !== 'batch' || !agent.ephemeral;
+  if (apart && namespace === agentNamespace && isGrantedTo) return false;
   if (side === 'target' && target.kind === 'targetless') return false;
   if (targets && !(target.kind !== 'targetless' && targets.includes(target.kind))) return false;
   return mode === undefined || mode === (agent.ephemeral && target.kind !== 'targetless' ? 'ephemeral' : 'job');
-}
-
-/** Inside the target's pod no right on Jobs is needed, except to find the target itself. */
-function needsJobs(targets: Permission['targets'], ephemeral: boolean): boolean {
-  return targets !== undefined && ephemeral;
 }
 
 /** What applies to one kind of target or one way to start was chosen by the user, so it is needed. */

@@ -74,7 +74,7 @@ describe('a worker whose program does not load', () => {
     ['is not JavaScript', 'const = 1', 'Unexpected token'],
     ['needs what is not there', 'require("no-such-module")', 'no-such-module'],
   ])('is reported at once: it %s', async (_, program, why) => {
-    writeFileSync(join(folder, 'bridge-worker.cjs'), program);
+    writeFileSync(join(folder, 'bridge-worker.cjs'), `(function (exports, require) {${program}\n})`);
     const create = () => world.create({}, { workerPath: join(folder, 'worker-loader.cjs') });
     const expected = { cause: { code: 'WORKER_FAILED', message: expect.stringContaining(why) } };
     expect(() => create().startSync()).toThrow(expect.objectContaining({ message: expect.stringContaining(why) }));

@@ -246,6 +246,30 @@ describe('what is accepted with a warning', () => {
     expect(warnings[0]).toMatch(text);
   });
 
+  /** What each of these keys does there is done, or not done, by every agent here: only the opposite is worth a word. */
+  it.each([
+    ['exclude_from_mesh', true, false, /loopback address/],
+    ['inject_headers', true, false, /byte for byte/],
+    ['override_cache_control', true, false, /byte for byte/],
+    ['external_ip_fix', false, true, /the very address/],
+    ['clean_iptables_on_start', false, true, /always removed/],
+    ['jaq_time_limit', 500, undefined, /not jq programs/],
+  ])('agent.%s: %s, in one warning that names the key and why it changes nothing', (key, idle, done, why) => {
+    const warningsOf = (value: unknown) => fromFile({ target, agent: { [key]: value } }).warnings;
+    expect(warningsOf(idle)).toEqual([expect.stringMatching(new RegExp(`^agent\\.${key} \\(.*\\) has no effect: `))]);
+    expect(warningsOf(idle)[0]).toMatch(why);
+    expect(warningsOf(done)).toEqual([]);
+    if (done !== undefined) expect(failure(() => warningsOf('x')).code).toBe('CONFIG_INVALID_VALUE');
+  });
+
+  it.each([
+    ['MIRRORD_AGENT_EXTERNAL_IP_FIX', 'false'],
+    ['MIRRORD_AGENT_EXCLUDE_FROM_MESH', 'true'],
+    ['MIRRORD_AGENT_CLEAN_IPTABLES_ON_START', 'false'],
+  ])('%s=%s as the key does', (name, value) => {
+    expect(fromFile({ target }, { [name]: value }).warnings).toEqual([expect.stringContaining(name)]);
+  });
+
   it('says nothing when incoming traffic is switched off', () => {
     expect(fromFile({ target, feature: { network: { incoming: false } } }).warnings).toEqual([]);
   });

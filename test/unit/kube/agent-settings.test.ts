@@ -113,6 +113,12 @@ const settings: [key: string, value: unknown, place: (job: any) => unknown, show
   ['grace', 6, (job) => variable(job, 'MIRRORD_AGENT_GRACE'), '6'],
   ['log_level', 'debug', (job) => variable(job, 'MIRRORD_AGENT_LOG_LEVEL'), 'debug'],
   ['metrics', '0.0.0.0:9000', (job) => variable(job, 'MIRRORD_AGENT_METRICS'), '0.0.0.0:9000'],
+  ['nftables', false, (job) => variable(job, 'MIRRORD_AGENT_NFTABLES'), 'false'],
+  ['nftables', undefined, (job) => variable(job, 'MIRRORD_AGENT_NFTABLES'), undefined],
+  ['http_detection_timeout', 2, (job) => variable(job, 'MIRRORD_AGENT_HTTP_DETECTION_TIMEOUT_MS'), '2000'],
+  ['http_detection_timeout', 0.05, (job) => variable(job, 'MIRRORD_AGENT_HTTP_DETECTION_TIMEOUT_MS'), '50'],
+  ['max_body_buffer_size', 0, (job) => variable(job, 'MIRRORD_AGENT_MAX_BODY_BUFFER_SIZE'), '0'],
+  ['max_body_buffer_timeout', 60_000, (job) => variable(job, 'MIRRORD_AGENT_MAX_BODY_BUFFER_TIMEOUT'), '60000'],
   ['json_log', true, (job) => variable(job, 'MIRRORD_AGENT_LOG_JSON'), 'true'],
 ];
 const podOf = (job: any) => job.spec.template.spec;

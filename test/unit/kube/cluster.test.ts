@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Cluster, openCluster } from '../../../src/kube/cluster';
 import { dialPortForward } from '../../../src/kube/dial-port-forward';
 import { inClusterContext } from '../../../src/kube/in-cluster';
-import { chooseContext, kubeconfigPaths, readKubeconfig } from '../../../src/kube/kubeconfig';
+import { chooseContext, kubeconfigPaths } from '../../../src/kube/kubeconfig';
 import { chooseProxy } from '../../../src/kube/proxy';
+import { readKubeconfig } from '../../../src/kube/read-kubeconfig';
 import { request } from '../../../src/kube/request';
 import { ScriptedApi, status } from '../../support/scripted-api';
 

@@ -54,8 +54,8 @@ async function start(agent: object = {}): Promise<AgentHandle> {
   handles.push(handle);
   return handle;
 }
-const failure = (): Promise<MirrordError> =>
-  start().then(
+const failure = (agent: object = {}): Promise<MirrordError> =>
+  start(agent).then(
     () => Promise.reject(new Error('it started')),
     (error) => error,
   );
@@ -96,6 +96,15 @@ describe('an ephemeral agent', () => {
   it('asks for no capability when all are disabled', async () => {
     await start({ disabledCapabilities: ['SYS_PTRACE', 'NET_ADMIN'] });
     expect(pod.spec.ephemeralContainers[0].securityContext.capabilities).toBeUndefined();
+  });
+
+  it('that never runs is told with its own state at the end of its time, not with that of the target', async () => {
+    state = { waiting: { reason: 'ContainerCreating' } };
+    const { code, message } = await failure({ startupTimeout: 1 });
+    expect(code).toBe('AGENT_START_TIMEOUT');
+    expect(message).toMatch(
+      /within 1 s.*waiting for its container to run: its pod "web-1" is Running; container "mirrord-agent-\w+" is waiting: ContainerCreating\./,
+    );
   });
 
   it('joins one that runs for the same container, and not one that has ended', async () => {

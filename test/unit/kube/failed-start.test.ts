@@ -205,6 +205,39 @@ describe('a start that fails says why and leaves no Job', () => {
     expect(cluster.deleted).toHaveLength(1);
   });
 
+  it('a pod that is refused, at the first look; a Job that has none is looked at more and more seldom', async () => {
+    cluster.life = [];
+    const looks = () => api.count('GET', /\/events$/);
+    const failing = failure(config({ startupTimeout: 4 }));
+    await expect.poll(looks, { timeout: 3_000 }).toBe(2);
+    // One at 0.5, 1.5 and 3.5 s, and one for the message; each comes with a look at the Job.
+    expect((await failing).code).toBe('AGENT_START_TIMEOUT');
+    expect(looks()).toBeLessThanOrEqual(4);
+    expect(api.count('GET', /jobs\//)).toBeLessThanOrEqual(3 + 1);
+    api.requests.length = 0;
+    cluster.events = [{ reason: 'FailedCreate', message: 'no', type: 'Warning' }];
+    expect((await failure()).code).toBe('AGENT_REJECTED');
+    expect(looks()).toBe(2);
+  }, 20_000);
+
+  it('a finished Job that a finalizer keeps, and it is not asked about without a pause', async () => {
+    cluster.life = [];
+    api.on(`POST ${JOBS}`, ({ body }, response) => {
+      const { name } = body.metadata;
+      const metadata = { name, uid: 'stuck', deletionTimestamp: '2026-01-01T00:00:00Z' };
+      api.on(`GET ${JOBS}/${name}`, () => ({ metadata, spec: body.spec }));
+      api.on(`DELETE ${JOBS}/${name}`, () => ({}));
+      return status(response, 409, 'AlreadyExists', 'exists');
+    });
+    const error = await failure(config({ startupTimeout: 2 }));
+    expect(error).toMatchObject({
+      code: 'AGENT_START_TIMEOUT',
+      message: expect.stringMatching(/did not go away in time/),
+    });
+    expect(error.hint).toContain('delete job');
+    expect(api.count('POST', /jobs$/)).toBeLessThanOrEqual(8);
+  });
+
   it('a Job that a queue holds back for too long', async () => {
     cluster.life = [];
     const failing = failure(config({ startupTimeout: 2 }));
@@ -212,7 +245,7 @@ describe('a start that fails says why and leaves no Job', () => {
     cluster.job.spec.suspend = true;
     const error = await failing;
     expect(error.code).toBe('AGENT_START_TIMEOUT');
-    expect(error.message).toMatch(/it has no pod; its Job is suspended/);
+    expect(error.message).toMatch(/was waiting for a pod: it has no pod; its Job is suspended/);
   });
 
   it('a pod that is refused where neither events nor Jobs may be read, at the end of its time', async () => {
@@ -237,7 +270,9 @@ describe('a start that fails says why and leaves no Job', () => {
     cluster.events = [{ reason: 'FailedMount', message: 'no volume', type: 'Warning' }];
     const error = await failure(config({ startupTimeout: 1 }));
     expect(error.code).toBe('AGENT_START_TIMEOUT');
-    expect(error.message).toMatch(/within 1 s.*ContainerCreating[\s\S]*event FailedMount: no volume/);
+    expect(error.message).toMatch(
+      /within 1 s.*waiting for its container to run: its pod ".*" is Pending;.*ContainerCreating[\s\S]*event FailedMount: no volume/,
+    );
     expect(cluster.deleted).toHaveLength(1);
   });
 

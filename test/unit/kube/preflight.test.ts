@@ -236,14 +236,36 @@ describe('rights', () => {
     expect(named(checks, 'right:pods/portforward').remedy).toBe(remedy);
   });
 
+  const web = () => {
+    const spec = { selector: { matchLabels: { app: 'web' } } };
+    api.on('GET /apis/apps/v1/namespaces/default/deployments/web', () => ({ metadata: { name: 'web' }, spec }));
+    api.on('GET /api/v1/namespaces/default/pods', () => ({ items: [pod] }));
+  };
+
   it('are asked for in the namespaces of target and agent, where these are two', async () => {
     denied = new Set(['list pods default', 'get pods/log agents', 'create jobs default']);
-    const checks = await examine({ namespace: 'agents' });
+    web();
+    const checks = await examine({ namespace: 'agents' }, 'deployment/web');
     expect(failures(checks)).toEqual(['right:pods/log', 'right:pods:target']);
     expect(named(checks, 'right:pods:target').remedy).toMatch(
       /namespace: default[\s\S]*resources: \[pods\]\n {4}verbs: \[list\]/,
     );
     expect(named(checks, 'right:pods/log').remedy).toMatch(/namespace: agents[\s\S]*resources: \[pods\/log\]/);
+  });
+
+  it('to follow the target are asked for in its namespace, and missing they are no failure', async () => {
+    denied = new Set(['watch pods default', 'list pods default']);
+    const checks = await examine({ namespace: 'agents' });
+    expect(failures(checks)).toEqual([]);
+    expect(named(checks, 'right:pods:following')).toMatchObject({
+      status: 'warning',
+      detail: expect.stringContaining('you may not list, watch pods in namespace "default"'),
+    });
+    // In one namespace the agent cannot be started without them.
+    const together = await examine();
+    expect(failures(together)).toEqual(['right:pods']);
+    expect(together.filter(({ name }) => name.startsWith('right:pods:'))).toEqual([]);
+    expect((await examine({ ephemeral: true })).filter(({ name }) => name.startsWith('right:pods:'))).toEqual([]);
   });
 
   it('for a container inside the pod are those of its namespace, whatever "agent.namespace" says', async () => {

@@ -154,7 +154,10 @@ describe('a start', () => {
     const handle = await start(config({ startupTimeout: 1 }));
     const error = await retryWhileStarting(handle, () => greet(handle)).catch((error) => error);
     expect(error.code).toBe('AGENT_START_TIMEOUT');
-    expect(error.message).toMatch(/within 1 s.*Running/);
+    expect(error.message).toMatch(
+      /within 1 s.*waiting for an answer from it through a port-forward: its pod ".*" is Running\.[\s\S]*\n {2}last try to connect: .+/,
+    );
+    expect(error.cause).toMatchObject({ code: expect.stringMatching(/^PORT_FORWARD_/) });
   });
 
   it('begins the port-forward on a connection that is warm', async () => {

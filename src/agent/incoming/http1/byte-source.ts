@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 /** Bytes that may wait for whoever takes them; the connection is not read further until there is room again. */
 const HIGH_WATER = 128 * 1024;
 const EMPTY: Buffer = Buffer.alloc(0);
+const NOBODY = () => {};
 
 /** The bytes of a connection, kept until they are taken. Flows, as reading on demand costs several turns a message. */
 export class ByteSource {
@@ -11,7 +12,7 @@ export class ByteSource {
   #ended = false;
   #paused = false;
   #error: Error | undefined;
-  #wake: () => void = () => {};
+  #wake: (came: boolean) => void = NOBODY;
   /** Sees all bytes as they arrive. */
   onBytes: ((bytes: Buffer) => void) | undefined;
   /** The other end has ended; what it sent may not be taken yet. */
@@ -37,19 +38,28 @@ export class ByteSource {
     return this.#ended;
   }
 
-  /** Waits for bytes behind those that are buffered; false = there are no more. Rejects when the connection was cut. */
-  async more(): Promise<boolean> {
-    const { length } = this.#buffered;
-    for (;;) {
-      if (this.#buffered.length > length) return true;
-      if (this.#ended) return false;
-      if (this.#error) throw this.#error;
-      // A message that is longer than what may wait is the reader's to limit.
-      this.#resume();
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+  /**
+   * Waits for bytes behind those that are buffered; false = there are no more, or none has come by then. Rejects when the
+   * connection was cut. One wait at a time.
+   *
+   * @param deadline As `performance.now()` tells it.
+   */
+  more(deadline?: number): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false);
+    if (this.#error) return Promise.reject(this.#error);
+    // A message that is longer than what may wait is the reader's to limit.
+    this.#resume();
+    return new Promise((resolve, reject) => {
+      const settle = (came: boolean) => {
+        clearTimeout(timer);
+        this.#wake = NOBODY;
+        if (this.#error && !this.#ended) reject(this.#error);
+        else resolve(came);
+      };
+      this.#wake = settle;
+      const timer =
+        deadline === undefined ? undefined : setTimeout(settle, Math.max(0, deadline - performance.now()), false);
+    });
   }
 
   take(length: number): Buffer {
@@ -80,12 +90,12 @@ export class ByteSource {
       this.#paused = true;
       this.#stream.pause();
     }
-    this.#wake();
+    this.#wake(true);
   };
 
   readonly #onEnd = (): void => {
     this.#ended = true;
-    this.#wake();
+    this.#wake(false);
     this.onEnd();
   };
 
@@ -95,14 +105,14 @@ export class ByteSource {
 
   readonly #onClose = (): void => {
     if (!this.#ended) this.#error ??= Object.assign(new Error('the connection was cut'), { code: 'ECONNRESET' });
-    this.#wake();
+    this.#wake(false);
     this.onClose();
   };
 }
 
-/** Writes these in one piece. Resolves when the stream takes more; at once when it does, or is gone. */
+/** Writes these in one piece. Resolves when the stream takes more; undefined when it does, or is gone. */
 export function send(stream: Duplex, ...pieces: Buffer[]): Promise<void> | undefined {
-  const bytes = joinPieces(pieces);
+  const bytes = pieces.length === 1 ? pieces[0]! : joinPieces(pieces);
   if (bytes.length === 0 || stream.destroyed || stream.writableEnded || stream.write(bytes)) return undefined;
   return new Promise((resolve) => {
     const done = () => {
@@ -115,11 +125,10 @@ export function send(stream: Duplex, ...pieces: Buffer[]): Promise<void> | undef
 
 /** Neighbours in memory, as a head and its body mostly are, are joined without a copy. */
 function joinPieces(pieces: Buffer[]): Buffer {
-  const [first = EMPTY, ...others] = pieces;
-  return others.reduce((joined, piece) => {
+  return pieces.reduce((joined, piece) => {
     const touches = joined.buffer === piece.buffer && joined.byteOffset + joined.length === piece.byteOffset;
     return touches
       ? Buffer.from(joined.buffer, joined.byteOffset, joined.length + piece.length)
       : Buffer.concat([joined, piece]);
-  }, first);
+  }, EMPTY);
 }

@@ -11,7 +11,7 @@ import type { Subscriber } from '../subscriber';
 import { BodyScanner } from './body';
 import { ByteSource, send } from './byte-source';
 import { Destination } from './destination';
-import { findHead, MalformedMessage, parseRequest, type RequestHead } from './head';
+import { findHead, hasBegun, MalformedMessage, parseRequest, type RequestHead } from './head';
 import { type ReadAhead, readAhead } from './read-ahead';
 import { AnswerCut, passResponse } from './response';
 
@@ -28,6 +28,11 @@ export interface Http1Options {
   onLag(subscriber: Subscriber): void;
 }
 
+/** From the first byte of a head that comes in pieces to its last. Then it is the application's to wait, as long as it likes. */
+const HEAD_LIMIT_MS = 10_000;
+
+const NOTHING: Buffer = Buffer.alloc(0);
+const NOTHING_READ: ReadAhead = { pieces: [], body: undefined };
 const BAD_REQUEST = Buffer.from('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 
 /**
@@ -71,44 +76,60 @@ export class Http1Connection {
     }
   }
 
-  async #nextRequest(): Promise<RequestHead | undefined> {
+  /** Looks before it waits: what can be decided at once costs no turn. */
+  #nextRequest(): RequestHead | undefined | Promise<RequestHead | undefined> {
     this.#isIdle = true;
     // The server that answered last has ended in the same breath.
     if (this.#last?.source.ended) this.#client.end();
+    return this.#takeHead() ?? this.#waitForHead();
+  }
+
+  #takeHead(): RequestHead | undefined {
+    const { buffered } = this.#source;
+    const length = findHead(buffered);
+    if (length === 0) return undefined;
+    // Parsed before it is taken: what cannot be parsed is passed on whole.
+    const head = parseRequest(buffered.subarray(0, length));
+    this.#source.take(length);
+    this.#isIdle = false;
+    return head;
+  }
+
+  async #waitForHead(): Promise<RequestHead | undefined> {
+    let deadline: number | undefined;
     for (;;) {
-      const length = findHead(this.#source.buffered);
-      // Parsed before it is taken: what cannot be parsed is passed on whole.
-      if (length > 0) {
-        const head = parseRequest(this.#source.buffered.subarray(0, length));
-        this.#source.take(length);
+      if (this.#isIdle && hasBegun(this.#source.buffered)) {
         this.#isIdle = false;
-        return head;
+        deadline = performance.now() + HEAD_LIMIT_MS;
       }
-      if (await this.#source.more()) continue;
-      if (this.#source.buffered.length > 0) throw new MalformedMessage('an end within a head');
-      return undefined;
+      if (!(await this.#source.more(deadline))) break;
+      const head = this.#takeHead();
+      if (head) return head;
     }
+    if (this.#source.buffered.length > 0) throw new MalformedMessage('a head without an end');
+    return undefined;
   }
 
   /** Whether the connection goes on to a next request. */
-  async #serveRequest(head: RequestHead): Promise<boolean> {
+  #serveRequest(head: RequestHead): Promise<boolean> {
     const scanner = new BodyScanner(head.framing);
     // Who waits for an invitation sends no body before it: there is nothing to look at.
-    const sendsAtOnce = !head.headers.some(([name]) => name.toLowerCase() === 'expect');
-    const ahead: ReadAhead =
-      this.#options.needsBody() && sendsAtOnce
-        ? await readAhead(this.#source, scanner)
-        : { pieces: [], body: undefined };
+    if (!this.#options.needsBody() || head.headers.some(([name]) => name.toLowerCase() === 'expect'))
+      return this.#route(head, scanner, NOTHING_READ);
+    return readAhead(this.#source, scanner).then((ahead) => this.#route(head, scanner, ahead));
+  }
+
+  #route(head: RequestHead, scanner: BodyScanner, { pieces, body }: ReadAhead): Promise<boolean> {
     const { method, target, headers } = head;
-    const { winner, copies } = this.#options.route({ method, target, headers, body: ahead.body });
+    const { winner, copies } = this.#options.route({ method, target, headers, body });
     const to = copies.map((subscriber) => this.#copyFor(subscriber));
-    for (const copy of to) for (const piece of [head.raw, ...ahead.pieces]) copy.write(piece);
-    const request = { head, scanner, pieces: ahead.pieces, copies: to };
-    return this.#exchange(request, winner);
+    for (const copy of to) for (const piece of [head.raw, ...pieces]) copy.write(piece);
+    return this.#exchange({ head, scanner, pieces, copies: to }, winner);
   }
 
   async #exchange(request: Request, winner: Subscriber | undefined): Promise<boolean> {
-    const destination = await this.#destinationFor(winner);
+    const known = this.#destinations.get(winner);
+    const destination = known?.usable ? known : await this.#destinationFor(winner);
     if (!destination) return false;
     // The one it had before may have closed it meanwhile, as idle ones are; a client whose requests all went there would know.
     const mayBeStale = destination.used++ > 0 && destination !== this.#last && isRepeatable(request.head);
@@ -119,10 +140,10 @@ export class Http1Connection {
       if (tunnel) return this.#tunnel(destination, request.copies);
       if (close) {
         destination.socket.end();
-        answerAndEnd(this.#client, Buffer.alloc(0));
+        answerAndEnd(this.#client, NOTHING);
         return false;
       }
-      await sending;
+      if (sending) await sending;
       return true;
     } catch (error) {
       destination.abort();
@@ -141,7 +162,7 @@ export class Http1Connection {
     else if (subscriber && !begun && isSessionOver(cause)) {
       if (subscriber.params.fallback === 'pod' && isRepeatable(request.head)) return this.#exchange(request, undefined);
       answerAndEnd(this.#client, badGateway(refusalText(subscriber, { message: 'their process has ended' })));
-    } else if (inOrder) answerAndEnd(this.#client, Buffer.alloc(0));
+    } else if (inOrder) answerAndEnd(this.#client, NOTHING);
     else resetSocket(this.#client);
     return false;
   }
@@ -170,7 +191,14 @@ export class Http1Connection {
   }
 
   /** Never rejects: what goes wrong shows in the answer. */
-  async #sendRequest(request: Request, destination: Destination): Promise<void> {
+  #sendRequest(request: Request, destination: Destination): Promise<void> | undefined {
+    if (!request.scanner.done || request.pieces.length > 0) return this.#sendWithBody(request, destination);
+    const full = send(destination.socket, request.head.raw);
+    this.#passEnd(destination);
+    return full;
+  }
+
+  async #sendWithBody(request: Request, destination: Destination): Promise<void> {
     const { head, scanner, pieces, copies } = request;
     const { socket } = destination;
     try {
@@ -179,12 +207,10 @@ export class Http1Connection {
       await send(socket, ...first);
       while (!scanner.done) {
         if (this.#source.buffered.length === 0 && !(await this.#source.more())) break;
-        await send(socket, this.#takeBody(scanner, copies));
+        const full = send(socket, this.#takeBody(scanner, copies));
+        if (full) await full;
       }
-      // Behind its last request only: others may wait to be told where they go.
-      const end = () => this.#source.buffered.length === 0 && socket.end();
-      this.#source.onEnd = end;
-      if (this.#source.ended) end();
+      this.#passEnd(destination);
     } catch (error) {
       if (!(error instanceof MalformedMessage)) return destination.abort();
       // The application may read it otherwise; a client has no use for it.
@@ -194,6 +220,15 @@ export class Http1Connection {
       }
       await this.#sendAll(destination);
     }
+  }
+
+  /** Behind its last request only: others may wait to be told where they go. */
+  #passEnd({ socket }: Destination): void {
+    const end = () => {
+      if (this.#source.buffered.length === 0) socket.end();
+    };
+    this.#source.onEnd = end;
+    if (this.#source.ended) end();
   }
 
   #takeBody(scanner: BodyScanner, copies: MirrorCopy[]): Buffer {
@@ -238,8 +273,19 @@ export class Http1Connection {
       for (const copy of copies) copy.end();
     });
     for (const copy of copies) this.#forget(copy);
+    this.#leaveOthers(socket);
     joinSockets(client, socket);
     return false;
+  }
+
+  /** They get no more requests, and their ends are not the client's. */
+  #leaveOthers(chosen: Destination['socket']): void {
+    for (const other of this.#destinations.values()) {
+      if (other.socket === chosen) continue;
+      other.source.onEnd = () => {};
+      other.socket.end();
+      this.#client.once('close', () => other.abort());
+    }
   }
 
   #forget(copy: MirrorCopy): void {

@@ -1,10 +1,9 @@
+import { SETTINGS } from '../settings';
 import type { BodyScanner } from './body';
 import type { ByteSource } from './byte-source';
 import { MalformedMessage } from './head';
 
-/** Filters on bodies look at this much, and wait this long for it. */
-export const MAX_BODY = 64 * 1024;
-export const BODY_LIMIT_MS = 1_000;
+const { maxBody: MAX_BODY, bodyLimitMs: BODY_LIMIT_MS } = SETTINGS;
 
 export interface ReadAhead {
   /** As they were sent, to be passed on. */
@@ -17,17 +16,11 @@ export interface ReadAhead {
 export async function readAhead(source: ByteSource, scanner: BodyScanner): Promise<ReadAhead> {
   const pieces: Buffer[] = [];
   const content: Buffer[] = [];
+  const deadline = performance.now() + BODY_LIMIT_MS;
   let size = 0;
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(resolve, BODY_LIMIT_MS, 'late');
-  });
   try {
     while (!scanner.done && size <= MAX_BODY) {
-      if (source.buffered.length === 0) {
-        const more = await Promise.race([source.more(), late]);
-        if (more !== true) break;
-      }
+      if (source.buffered.length === 0 && !(await source.more(deadline))) break;
       const length = scanner.scan(source.buffered, (data) => {
         content.push(Buffer.from(data));
         size += data.length;
@@ -37,8 +30,6 @@ export async function readAhead(source: ByteSource, scanner: BodyScanner): Promi
   } catch (error) {
     // Whoever passes it on will meet the same bytes, which are not taken yet.
     if (!(error instanceof MalformedMessage)) throw error;
-  } finally {
-    clearTimeout(timer);
   }
   return { pieces, body: scanner.done && size <= MAX_BODY ? Buffer.concat(content) : undefined };
 }

@@ -1,8 +1,8 @@
 import {
   createServer,
-  type Http2Server,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
+  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -31,31 +31,46 @@ export interface Http2Options {
 
 interface Request extends PassedRequest {
   headers: OutgoingHttpHeaders;
-  /** It has no body. */
-  ended: boolean;
 }
 
 /** One HTTP/2 connection whose requests go to different places, each over a session of its own. */
 export class Http2Connection {
   readonly #options: Http2Options;
-  readonly #server: Http2Server;
   readonly #upstreams = new Map<Subscriber | undefined, Http2Upstream>();
   readonly #copies = new Map<Subscriber, Http2Upstream>();
+  #session: ServerHttp2Session | undefined;
+  /** Of the caller's streams. */
+  #highest = 0;
 
   constructor(options: Http2Options) {
     this.#options = options;
     const { socket } = options.taken;
-    this.#server = createServer({ ...LIMITS, settings: { ...SETTINGS, maxConcurrentStreams: MAX_STREAMS } });
-    this.#server.on('sessionError', () => socket.destroy());
-    this.#server.on('stream', (stream, headers, flags, raw: string[] = []) => {
+    socket.once('close', () => this.#close());
+    const pod = this.#upstreamFor(undefined, options.pod && Promise.resolve(options.pod));
+    // The caller is told what the pod's server allows, and most look at what comes first only.
+    void pod.settings(SETTINGS_LIMIT_MS).then((settings) => {
+      if (!socket.destroyed) this.#listen(settings?.enableConnectProtocol === true);
+    });
+  }
+
+  /** @param enableConnectProtocol Whether requests may ask for a tunnel of another protocol, such as WebSocket. */
+  #listen(enableConnectProtocol: boolean): void {
+    const { socket } = this.#options.taken;
+    const settings = { ...SETTINGS, maxConcurrentStreams: MAX_STREAMS, enableConnectProtocol };
+    const server = createServer({ ...LIMITS, settings });
+    server.on('sessionError', () => socket.destroy());
+    server.on('session', (session) => {
+      this.#session = session;
+    });
+    server.on('stream', (stream, headers, flags, raw: string[] = []) => {
       stream.on('error', () => {});
+      this.#highest = Math.max(this.#highest, stream.id ?? 0);
       const ended = (flags & END_STREAM) !== 0;
-      const request = { stream, headers: passedOn(headers, raw), trailers: receiveTrailers(stream), ended };
+      const trailers = ended ? () => ({}) : receiveTrailers(stream);
+      const request = { stream, headers: passedOn(headers, raw), trailers, ended };
       this.#serve(request, factsOf(headers, raw)).catch(() => stream.close(INTERNAL_ERROR));
     });
-    socket.once('close', () => this.#close());
-    if (options.pod) this.#upstreams.set(undefined, new Http2Upstream(Promise.resolve(options.pod)));
-    this.#server.emit('connection', socket);
+    server.emit('connection', socket);
   }
 
   async #serve(request: Request, facts: RequestFacts): Promise<void> {
@@ -91,19 +106,34 @@ export class Http2Connection {
   }
 
   #pass(request: Request, upstream: Http2Upstream, winner: Subscriber | undefined): void {
-    passStream(request, upstream.request(request.headers, request.ended), () => {
+    const other = upstream.request(request.headers, request.ended);
+    upstream.numbers.note(other.id ?? 0, request.stream.id ?? 0);
+    passStream(request, other, () => {
       if (!winner || !upstream.isOver) return false;
       refuse(request.stream, refusalText(winner, { message: 'their process has ended' }));
       return true;
     });
   }
 
-  #upstreamFor(winner: Subscriber | undefined): Http2Upstream {
+  #upstreamFor(winner: Subscriber | undefined, connected?: Promise<Socket>): Http2Upstream {
     const known = this.#upstreams.get(winner);
     if (known?.usable) return known;
-    const made = new Http2Upstream(winner ? this.#openTo(winner) : this.#options.connectToPod());
+    const made = new Http2Upstream(winner ? this.#openTo(winner) : (connected ?? this.#options.connectToPod()));
     this.#upstreams.set(winner, made);
+    if (!winner) this.#passGoaway(made);
     return made;
+  }
+
+  /** A pod's server that takes no more requests means the caller to know. A developer's does not: the next one may come to the pod. */
+  #passGoaway(pod: Http2Upstream): void {
+    let leaving = false;
+    pod.onGoaway = (code, lastStream, data) => {
+      leaving = true;
+      if (!this.#session?.destroyed) this.#session?.goaway(code, pod.numbers.lastSeen(lastStream, this.#highest), data);
+    };
+    pod.onClose = () => {
+      if (leaving) this.#session?.close();
+    };
   }
 
   async #openTo(subscriber: Subscriber): Promise<StreamDuplex> {
@@ -124,6 +154,8 @@ export class Http2Connection {
   }
 }
 
+/** A server says what it allows as soon as it is connected to. */
+const SETTINGS_LIMIT_MS = 1_000;
 const END_STREAM = 0x1;
 const INTERNAL_ERROR = 0x2;
 

@@ -13,6 +13,8 @@ const CANCEL = 0x8;
 export interface PassedRequest {
   stream: ServerHttp2Stream;
   trailers: () => OutgoingHttpHeaders;
+  /** It has no body, and so no trailers. */
+  ended: boolean;
 }
 
 /**
@@ -21,14 +23,17 @@ export interface PassedRequest {
  * @param onUnanswered Asked when the other end is gone before it has said anything; true = the client is told by somebody else.
  */
 export function passStream(
-  { stream: client, trailers }: PassedRequest,
+  { stream: client, trailers, ended }: PassedRequest,
   other: ClientHttp2Stream,
   onUnanswered: () => boolean,
 ): void {
   other.on('error', () => {});
-  sendTrailers(other, trailers);
   sendTrailers(client, receiveTrailers(other));
-  client.pipe(other);
+  if (ended) client.resume();
+  else {
+    sendTrailers(other, trailers);
+    client.pipe(other);
+  }
   other.on('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
     if (isOpen(client) && !client.headersSent) client.additionalHeaders(passedOn(headers, raw));
   });

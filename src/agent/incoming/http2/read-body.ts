@@ -1,5 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2';
-import { BODY_LIMIT_MS, MAX_BODY } from '../http1/read-ahead';
+import { SETTINGS } from '../settings';
 
 /** Reads the beginning of a body for a filter. `read` has to be put back; `body` is there when that was all of it. */
 export async function readBody(stream: ServerHttp2Stream): Promise<{ read: Buffer; body: Buffer | undefined }> {
@@ -21,11 +21,11 @@ export async function readBody(stream: ServerHttp2Stream): Promise<{ read: Buffe
         if (!chunk) return;
         chunks.push(chunk);
         size += chunk.length;
-        if (size > MAX_BODY) return settle(false);
+        if (size > SETTINGS.maxBody) return settle(false);
         if (state.ended && state.length === 0) return settle(true);
       }
     };
-    const limit = setTimeout(closed, BODY_LIMIT_MS);
+    const limit = setTimeout(closed, SETTINGS.bodyLimitMs);
     stream.on('readable', look).on('close', closed);
     look();
   });

@@ -78,7 +78,7 @@ describe.skipIf(reason).each(VARIANTS)('where nft does not work, iptables (%s)',
     ['the worker is killed with what cleans up', ['cleaner', 'worker']],
   ] as const)('serves, and leaves nothing when: %s', async (_name, victims) => {
     const { world, client, subscription, ...processes } = await start();
-    expect(world.agent.stderr()).toContain('trying iptables');
+    expect(world.agent.stderr()).toContain('no rules with nftables');
     expect(saved()).toContain('MIRRORD_IN_');
     expect(await world.caller.run(ask, to)).toBe('200 developer');
     expect(await world.pod.run(ask, to)).toBe('200 developer');
