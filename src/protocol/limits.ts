@@ -50,7 +50,7 @@ export const PACE_FLOOR = 128 * 1024;
 /** The least for a peer that acknowledges seldom: with less on its way than it waits for, each ACK would wait for its timer. */
 export const PACE_FLOOR_SELDOM_ACK = 1024 * 1024;
 /** What busy processors add to a round trip without any queue: beyond the path's own time, that much is kept on its way. */
-export const PACE_ALLOWANCE = 2;
+export const PACE_ALLOWANCE = 4;
 /** Rounds whose best rate counts, so that a process that was held up for a moment is not taken for a slow path. */
 export const PACE_ROUNDS = 8;
 /**
