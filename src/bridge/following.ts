@@ -32,6 +32,8 @@ export interface FollowingOptions {
   first: FollowedAgent;
   bringUp: BringUp;
   progress: Progress;
+  /** Milliseconds after the start until the pods are looked at, where there is one agent. */
+  firstLookMs?: number;
   /** The set of agents has changed. */
   onChange: () => void;
 }
@@ -95,9 +97,9 @@ export class Following {
       this.#firstLook = resolve;
     });
     if (!this.#root.siblings) return;
-    const { config, progress } = this.#options;
+    const { config, progress, firstLookMs = FIRST_LOOK } = this.#options;
     if (config.replicas !== 'all') {
-      void sleep(FIRST_LOOK, undefined, { signal: this.#stop.signal }).then(
+      void sleep(firstLookMs, undefined, { signal: this.#stop.signal }).then(
         () => this.#follow(),
         () => {},
       );

@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import {
   apply,
   configMap,
@@ -46,8 +49,7 @@ export interface IncomingWorld {
 /** A target with servers behind a Service, a pod that calls them, and developers who take its traffic. */
 export async function createIncomingWorld(prefix: string): Promise<IncomingWorld> {
   const { name: namespace, drop } = await createNamespace(prefix);
-  // The developer's app listens on the same ports of this machine, where another file of tests may have one at the same time.
-  const base = 8090 + 20 * Number(process.env.VITEST_POOL_ID ?? 0);
+  const base = await freePorts(3);
   const ports = { http: base, http2: base + 1, tcp: base + 2 };
   const env = [{ name: 'BASE', value: String(base) }];
   const volumes = { '/app': { configMap: { name: 'code' } } };
@@ -112,6 +114,21 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       await drop();
     },
   };
+}
+
+/**
+ * The first of some ports in a row that the developer's app can have on this machine, where others test as well: none that the
+ * system gives away, nor of those on which an agent takes connections.
+ */
+async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const base = randomInt(20_000, 30_000);
+    const servers = Array.from({ length: count }, () => createServer());
+    const listening = servers.map((server, index) => once(server.listen(base + index), 'listening'));
+    const all = await Promise.allSettled(listening);
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+    if (all.every(({ status }) => status === 'fulfilled')) return base;
+  }
 }
 
 /** The app too, where another process has started it. */

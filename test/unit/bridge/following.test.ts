@@ -27,9 +27,11 @@ const numbered = (count: number) => Array.from({ length: count }, (_, index) => 
 async function observe(pods: TargetPods | Error, replicas: ResolvedConfig['replicas'], starts = async () => {}) {
   const seen = { said: [] as string[], started: [] as string[], atOnce: 0, moves: [] as string[] };
   let now = 0;
+  let looks: (value?: unknown) => void = () => {};
   let tell!: (pods: TargetPods) => void;
   const siblings: NonNullable<FollowedAgent['handle']['siblings']> = {
     async follow(onChange, signal) {
+      looks();
       if (pods instanceof Error) throw pods;
       tell = onChange;
       onChange(pods);
@@ -52,6 +54,7 @@ async function observe(pods: TargetPods | Error, replicas: ResolvedConfig['repli
     link,
     first,
     progress: ({ type, text }) => seen.said.push(`${type} ${text}`),
+    firstLookMs: 0,
     onChange: () => {},
     async bringUp(signal, start) {
       now += 1;
@@ -65,7 +68,11 @@ async function observe(pods: TargetPods | Error, replicas: ResolvedConfig['repli
       return { handle, link: agentAt(handle.handoff.target!).link };
     },
   });
+  const isLooking = new Promise((resolve) => {
+    looks = resolve;
+  });
   await following.start();
+  await isLooking;
   return { seen, tell: (change: TargetPods) => tell(change) };
 }
 
