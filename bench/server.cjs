@@ -17,6 +17,9 @@ net
   .listen(7000);
 
 function send(socket, left) {
+  // `kubectl port-forward` tells of a client that went away by a half-close only: without this it would go on for ever, and all
+  // that is measured afterwards would be measured beside it.
+  socket.on('end', () => socket.destroy());
   const more = () => {
     while (left > 0) {
       const size = Math.min(left, chunk.length);

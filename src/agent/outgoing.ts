@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import type { OpenAnswer, OpenRequest, SocketAddress, WireError } from '../protocol/contract';
 import type { StreamRequest } from '../protocol/session-types';
 import { resetSocket, spliceSocket } from '../protocol/splice';
+import { endInTime } from './end-in-time';
 import { errnoOf } from './files/file-error';
 
 /** The kernel gives up after about two minutes; a client that waits that long has long gone. */
@@ -15,6 +16,7 @@ export class Outgoing {
   constructor(
     private readonly limit: number,
     private readonly connectLimitMs = CONNECT_LIMIT_MS,
+    private readonly takeLimitMs?: number,
   ) {}
 
   get size(): number {
@@ -63,10 +65,12 @@ export class Outgoing {
     return { ...connectError('EMFILE'), message: `more than ${this.limit} connections in one session` };
   }
 
-  /** Resets what is still open: the peers learn that the session is gone. What the client has ended closes in order. */
+  /** Resets what is still open: the peers learn that the session is gone. What the client has ended closes in order, and in time. */
   close(): void {
-    for (const socket of this.#sockets) resetSocket(socket);
-    this.#sockets.clear();
+    for (const socket of this.#sockets) {
+      resetSocket(socket);
+      endInTime(socket, this.takeLimitMs);
+    }
   }
 }
 

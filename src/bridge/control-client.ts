@@ -8,8 +8,8 @@ import { MAX_LINE, readLine, writeLine } from './control-line';
 import type { ControlAnswer, ControlGreeting } from './control-messages';
 import type { SessionAddress } from './session-token';
 
-/** The owner is on the same host, but may have a hundred others to answer first, on a machine that starts them all. */
-const ANSWER_LIMIT = 15_000;
+/** The owner is on the same host, but may have a hundred others to answer first, on a machine that starts them all: less than a start may take. */
+const ANSWER_LIMIT = 25_000;
 
 /** This file is loaded once for each thread that has a session. */
 const OWN_NAME = randomBytes(8).toString('hex');

@@ -6,7 +6,7 @@ import { SessionWindows, WindowBudget } from './credit';
 import { FrameDecoder } from './decoder';
 import { type Frame, FrameType, isSequenced, readU64 } from './frame';
 import { decodeGoaway, encodeGoaway, type Goaway, GoawayCode, ProtocolError } from './goaway';
-import { MAX_STREAMS, PACE_FLOOR, PACE_FLOOR_SELDOM_ACK } from './limits';
+import { MAX_STREAM_ID, MAX_STREAMS, PACE_FLOOR, PACE_FLOOR_SELDOM_ACK } from './limits';
 import { Mux, type OpenHandler, type Role } from './mux';
 import { Outbox, type Write } from './outbox';
 import { Pace } from './pace';
@@ -27,6 +27,7 @@ export interface ConnectionOptions extends Clock {
   /** Shared by all sessions of one process. */
   budget?: WindowBudget;
   maxStreams?: number;
+  lastStreamId?: number;
 }
 
 export type EventHandler = (name: string, data: unknown, raw: Uint8Array) => void;
@@ -57,11 +58,16 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     const { role, now, setTimer, peerWindow, peerFeatures = FEATURES } = options;
-    const { budget = new WindowBudget(), maxStreams = MAX_STREAMS } = options;
+    const { budget = new WindowBudget(), maxStreams = MAX_STREAMS, lastStreamId = MAX_STREAM_ID } = options;
     this.#lastReceived = now();
+    this.#roundTrip = new RoundTrip({
+      now,
+      send: (payload) => this.#outbox.sendUrgent(FrameType.PING, payload),
+      isClear: () => this.#pace.isClear(this.#outbox.dataBytes),
+    });
     this.#pace = new Pace({
       now,
-      shortestRoundTrip: () => this.#roundTrip.shortest,
+      pathTime: this.#roundTrip,
       floor: peerFeatures.includes(PROMPT_ACK) ? PACE_FLOOR : PACE_FLOOR_SELDOM_ACK,
     });
     this.#outbox = new Outbox({
@@ -71,7 +77,6 @@ export class Connection {
       onRoom: () => this.#pump(),
       onOverflow: (error) => queueMicrotask(() => this.#fail(error)),
     });
-    this.#roundTrip = new RoundTrip(now, (payload) => this.#outbox.sendUrgent(FrameType.PING, payload));
     this.#receipts = new ReceiptCounter(setTimer, () => this.#outbox.requestAck());
     this.#windows = new SessionWindows(budget);
     this.#mux = new Mux({
@@ -81,6 +86,8 @@ export class Connection {
       roundTrip: this.#roundTrip,
       clock: options,
       maxStreams,
+      lastId: lastStreamId,
+      onIdsUsed: () => queueMicrotask(() => this.#leave(GoawayCode.IDS_USED)),
     });
     this.#calls = new CallTable(this.#mux, options);
     this.#server = new CallServer(this.#mux, peerWindow);
@@ -235,6 +242,11 @@ export class Connection {
     const handlers = this.#closeHandlers;
     this.#closeHandlers = [];
     for (const handler of handlers) handler(reason);
+  }
+
+  /** An end that nobody is to blame for, and that both ends hear of. */
+  #leave(code: number): void {
+    this.goaway(code, '', new SessionError(code, ''));
   }
 
   #fail(error: ProtocolError): void {

@@ -7,6 +7,7 @@ import {
   SESSION_WINDOW_SUM,
   SMALL_WINDOW,
   TOTAL_WINDOW_SUM,
+  WINDOW_GROWTH,
 } from './limits';
 import type { RoundTrip } from './round-trip';
 import type { Now } from './timer';
@@ -145,7 +146,7 @@ export class ReceiveWindow {
     this.#roundTrip.refresh();
     const { latest } = this.#roundTrip;
     if (latest === undefined || elapsed > 2 * latest) return;
-    const growth = Math.min(this.#size, MAX_WINDOW - this.#size);
+    const growth = Math.min(this.#size * WINDOW_GROWTH, MAX_WINDOW) - this.#size;
     if (growth > 0 && this.#windows.take(growth)) this.#size += growth;
   }
 

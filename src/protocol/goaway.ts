@@ -16,6 +16,8 @@ export const GoawayCode = {
   VERSION: 5,
   /** No room for a further session. */
   BUSY: 6,
+  /** The sender has no id left for a further stream. */
+  IDS_USED: 7,
 } as const;
 
 export interface Goaway {

@@ -19,10 +19,15 @@ export const MAX_CALLS = 1024;
 /** Streams that the other end may have open in one session. */
 export const MAX_STREAMS = 10_000;
 
+/** Highest id of a stream. An end that has used up its own ends the session, as none may be used twice. */
+export const MAX_STREAM_ID = 0xffff_ffff;
+
 /** Credit of a stream to begin with, and the least it gets when much is granted already. */
 export const INITIAL_WINDOW = 256 * 1024;
 export const SMALL_WINDOW = 2 * 1024;
 export const MAX_WINDOW = 8 * 1024 * 1024;
+/** What a window is multiplied by when it was used up: each step takes a round trip, in which a short transfer is held up. */
+export const WINDOW_GROWTH = 4;
 /** Credit is granted when half a window has been passed on, or this much. */
 export const MAX_GRANT = 512 * 1024;
 /** Sum of a session's windows from which on new streams begin with the small window. */
@@ -45,9 +50,16 @@ export const PACE_FLOOR = 128 * 1024;
 /** The least for a peer that acknowledges seldom: with less on its way than it waits for, each ACK would wait for its timer. */
 export const PACE_FLOOR_SELDOM_ACK = 1024 * 1024;
 /** What busy processors add to a round trip without any queue: beyond the path's own time, that much is kept on its way. */
-export const PACE_ALLOWANCE = 2;
+export const PACE_ALLOWANCE = 4;
 /** Rounds whose best rate counts, so that a process that was held up for a moment is not taken for a slow path. */
 export const PACE_ROUNDS = 8;
+/**
+ * A stream that had nothing to send and now has no more than this goes first, and beyond what the pace allows by as much as the
+ * second number; after so many frames of such streams the others get a turn.
+ */
+export const SLIGHT_BYTES = 8 * 1024;
+export const SLIGHT_ROOM = 64 * 1024;
+export const SLIGHT_TURNS = 16;
 /** Credit of one stream beyond this is a peer that counts wrongly. */
 export const MAX_CREDIT = 2 ** 31;
 
@@ -66,6 +78,8 @@ export const PING_LIMIT = 10_000;
 export const WAKE_LIMIT = 2_000;
 /** How often a round trip is measured while data flows. */
 export const ROUND_TRIP_AGE = 100;
+/** For how long, and for as long again, the shortest round trip counts. */
+export const ROUND_TRIP_MEMORY = 10_000;
 /** How long a lost session can be resumed. */
 export const GRACE = 60_000;
 /** From the first byte of a transport to a whole HELLO. */

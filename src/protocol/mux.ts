@@ -20,6 +20,10 @@ export interface MuxOptions {
   outbox: Outbox;
   windows: SessionWindows;
   roundTrip: RoundTrip;
+  /** The highest id that may be used. */
+  lastId: number;
+  /** A further stream was wanted beyond it. */
+  onIdsUsed: () => void;
   clock: Clock;
   maxStreams: number;
 }
@@ -74,9 +78,12 @@ export class Mux {
     this.#opener.pump();
   }
 
-  /** Undefined when the ids are used up. */
+  /** Undefined when the ids are used up, which ends the session. */
   allocateId(): number | undefined {
-    if (this.#nextId > 0xffff_ffff) return undefined;
+    if (this.#nextId > this.#options.lastId) {
+      this.#options.onIdsUsed();
+      return undefined;
+    }
     const id = this.#nextId;
     this.#nextId += 2;
     return id;

@@ -1,7 +1,14 @@
 import { Fifo } from './fifo';
 import { FrameType, isSequenced, makeFrame, type OutboundFrame } from './frame';
 import { ProtocolError } from './goaway';
-import { MAX_WAITING_PONGS, REPLAY_CONTROL_BYTES, REPLAY_CONTROL_LIMIT, WRITE_BATCH } from './limits';
+import {
+  MAX_WAITING_PONGS,
+  REPLAY_CONTROL_BYTES,
+  REPLAY_CONTROL_LIMIT,
+  SLIGHT_BYTES,
+  SLIGHT_TURNS,
+  WRITE_BATCH,
+} from './limits';
 import type { Pace } from './pace';
 import { ReplayBuffer } from './replay';
 
@@ -11,6 +18,8 @@ export type Write = (buffers: Uint8Array[]) => boolean;
 /** A stream that has DATA (or its end) to send. */
 export interface DataSource {
   readonly sendable: boolean;
+  /** Bytes it has. */
+  readonly queued: number;
   takeFrame(): OutboundFrame | undefined;
 }
 
@@ -28,8 +37,8 @@ export interface OutboxOptions {
 
 /**
  * Decides what goes to the transport next: PING, PONG and ACK; then what a resume has to send again; then control frames in
- * order; then DATA, one frame of each stream in turn. Little is given to the transport at a time, so that a ping or a call
- * goes ahead of bulk that has not left yet.
+ * order; then DATA, one frame of each stream in turn, beginning with streams that had nothing to send and now have a little.
+ * Little is given to the transport at a time, so that a ping or a call goes ahead of bulk that has not left yet.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -37,6 +46,9 @@ export class Outbox {
   readonly #urgent = new Fifo<OutboundFrame>();
   readonly #control = new Fifo<OutboundFrame>();
   readonly #sources = new Fifo<DataSource>();
+  /** Had nothing, and now a little: a question or an answer beside somebody's bulk. */
+  readonly #slight = new Fifo<DataSource>();
+  #slightTurns = 0;
   readonly #queued = new Set<DataSource>();
   #controlQueued = 0;
   #pongs = 0;
@@ -59,7 +71,12 @@ export class Outbox {
 
   /** The same, and the DATA that is not acknowledged. */
   get keptBytes(): number {
-    return this.controlBytes + this.#replay.dataBytes;
+    return this.controlBytes + this.dataBytes;
+  }
+
+  /** Of DATA that is not acknowledged. */
+  get dataBytes(): number {
+    return this.#replay.dataBytes;
   }
 
   get hasRoom(): boolean {
@@ -124,23 +141,17 @@ export class Outbox {
   ready(source: DataSource): void {
     if (this.#queued.has(source)) return;
     this.#queued.add(source);
-    this.#sources.push(source);
+    (source.queued <= SLIGHT_BYTES ? this.#slight : this.#sources).push(source);
     this.#schedule();
   }
 
   acknowledge(count: number): void {
     const hadRoom = this.hasRoom;
-    const unacknowledged = this.#replay.dataBytes;
     this.#replay.acknowledge(count);
-    this.#options.pace.acknowledge(unacknowledged - this.#replay.dataBytes, count, this.#replay.sent);
+    this.#options.pace.acknowledge(count, this.#replay.dataBytes);
     this.#cursor = Math.max(this.#cursor, count);
-    this.resumeData();
+    if (this.#queued.size > 0) this.#schedule();
     if (!hadRoom && this.hasRoom) this.#options.onRoom();
-  }
-
-  /** The pace allows more than before. */
-  resumeData(): void {
-    if (this.#sources.length > 0) this.#schedule();
   }
 
   /** The last frame of a session: written whatever waits, because nothing will follow. */
@@ -153,6 +164,7 @@ export class Outbox {
     this.detach();
     this.#control.clear();
     this.#sources.clear();
+    this.#slight.clear();
     this.#queued.clear();
     this.#replay.clear();
     this.#controlQueued = 0;
@@ -220,15 +232,34 @@ export class Outbox {
   }
 
   #takeData(): OutboundFrame | undefined {
-    if (this.#sources.length === 0) return undefined;
-    if (!this.#options.pace.hasRoom(this.#replay.dataBytes, this.#replay.sent)) return undefined;
-    this.#options.onData();
-    for (let source = this.#sources.shift(); source; source = this.#sources.shift()) {
+    while (this.#queued.size > 0) {
+      let isSlight = this.#isSlightsTurn();
+      if (!this.#takeRoom(isSlight)) {
+        // Bulk whose turn it is may be held up, and they not.
+        if (isSlight || this.#slight.length === 0 || !this.#takeRoom(true)) return undefined;
+        isSlight = true;
+      }
+      this.#options.onData();
+      const source = (isSlight ? this.#slight : this.#sources).shift()!;
       const frame = source.takeFrame();
       if (source.sendable) this.#sources.push(source);
       else this.#queued.delete(source);
       if (frame) return frame;
     }
     return undefined;
+  }
+
+  #takeRoom(isSlight: boolean): boolean {
+    return this.#options.pace.takeRoom(this.#replay.dataBytes, this.#replay.sent, isSlight);
+  }
+
+  /** However many of them there are, bulk gets a turn now and then. */
+  #isSlightsTurn(): boolean {
+    if (this.#sources.length === 0 || (this.#slight.length > 0 && this.#slightTurns < SLIGHT_TURNS)) {
+      this.#slightTurns += 1;
+      return this.#slight.length > 0;
+    }
+    this.#slightTurns = 0;
+    return false;
   }
 }

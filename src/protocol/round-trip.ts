@@ -1,23 +1,43 @@
 import { readU64, u64 } from './frame';
-import { ROUND_TRIP_AGE } from './limits';
+import { ROUND_TRIP_AGE, ROUND_TRIP_MEMORY } from './limits';
+import type { PathTime } from './pace';
 import type { Now } from './timer';
 
-/** Measures PING to PONG. What waits in buffers below us counts, and that is wanted: it shows when they fill. */
-export class RoundTrip {
-  readonly #now: Now;
-  readonly #send: (payload: Uint8Array) => void;
-  readonly #waiting = new Map<
-    number,
-    { sent: number; resolve?: (ms: number) => void; reject?: (error: Error) => void }
-  >();
+interface Ping {
+  sent: number;
+  /** No queue of ours was in its way. */
+  isClear: boolean;
+  resolve?: (ms: number) => void;
+  reject?: (error: Error) => void;
+}
+
+export interface RoundTripOptions {
+  now: Now;
+  send: (payload: Uint8Array) => void;
+  /** Whether what is on its way makes no queue. */
+  isClear: () => boolean;
+}
+
+/**
+ * Measures PING to PONG. What waits in buffers below us counts, and that is wanted: it shows when they fill. The shortest one is of
+ * the latest two spans of `ROUND_TRIP_MEMORY`; a span ends when it holds a measure without a queue, so that a path that becomes
+ * longer is told from one that is full.
+ */
+export class RoundTrip implements PathTime {
+  readonly #options: RoundTripOptions;
+  readonly #waiting = new Map<number, Ping>();
   #counter = 0;
-  #shortest: number | undefined;
   #latest: number | undefined;
   #lastSent = Number.NEGATIVE_INFINITY;
+  #spanStart: number;
+  #spanHasClear = false;
+  /** The shortest of this span and of the one before. */
+  #shortestNow = Number.POSITIVE_INFINITY;
+  #shortestBefore = Number.POSITIVE_INFINITY;
 
-  constructor(now: Now, send: (payload: Uint8Array) => void) {
-    this.#now = now;
-    this.#send = send;
+  constructor(options: RoundTripOptions) {
+    this.#options = options;
+    this.#spanStart = options.now();
   }
 
   /** Milliseconds; undefined before the first answer. */
@@ -27,12 +47,23 @@ export class RoundTrip {
 
   /** Milliseconds; undefined before the first answer. */
   get shortest(): number | undefined {
-    return this.#shortest;
+    const shortest = Math.min(this.#shortestNow, this.#shortestBefore);
+    return shortest === Number.POSITIVE_INFINITY ? undefined : shortest;
+  }
+
+  get isStale(): boolean {
+    if (this.#spanHasClear || !this.#isSpanOver()) return false;
+    for (const { isClear } of this.#waiting.values()) if (isClear) return false;
+    return true;
   }
 
   /** Measures anew if the last measurement is old; costs 20 bytes. */
   refresh(): void {
-    if (this.#now() - this.#lastSent >= ROUND_TRIP_AGE && this.#waiting.size === 0) this.#ping();
+    if (this.#options.now() - this.#lastSent >= ROUND_TRIP_AGE && this.#waiting.size === 0) this.#ping();
+  }
+
+  renew(): void {
+    this.#ping();
   }
 
   /** Milliseconds to the other end and back; rejects when the transport is lost meanwhile. */
@@ -41,11 +72,11 @@ export class RoundTrip {
   }
 
   #ping(resolve?: (ms: number) => void, reject?: (error: Error) => void): void {
-    const sent = this.#now();
+    const sent = this.#options.now();
     this.#lastSent = sent;
     this.#counter += 1;
-    this.#waiting.set(this.#counter, { sent, resolve, reject });
-    this.#send(u64(this.#counter));
+    this.#waiting.set(this.#counter, { sent, isClear: this.#options.isClear(), resolve, reject });
+    this.#options.send(u64(this.#counter));
   }
 
   handlePong(payload: Uint8Array): void {
@@ -54,9 +85,27 @@ export class RoundTrip {
     const ping = this.#waiting.get(key);
     if (!ping) return;
     this.#waiting.delete(key);
-    this.#latest = this.#now() - ping.sent;
-    this.#shortest = Math.min(this.#shortest ?? this.#latest, this.#latest);
+    this.#latest = this.#options.now() - ping.sent;
+    this.#note(this.#latest, ping.isClear);
     ping.resolve?.(this.#latest);
+  }
+
+  #note(ms: number, isClear: boolean): void {
+    this.#shortestNow = Math.min(this.#shortestNow, ms);
+    this.#spanHasClear ||= isClear;
+    if (!this.#spanHasClear || !this.#isSpanOver()) return;
+    this.#shortestBefore = this.#shortestNow;
+    this.#beginSpan();
+  }
+
+  #isSpanOver(): boolean {
+    return this.#options.now() - this.#spanStart >= ROUND_TRIP_MEMORY;
+  }
+
+  #beginSpan(): void {
+    this.#spanStart = this.#options.now();
+    this.#spanHasClear = false;
+    this.#shortestNow = Number.POSITIVE_INFINITY;
   }
 
   /** The transport is gone, and with it every answer; the next one may go another way. */
@@ -64,7 +113,8 @@ export class RoundTrip {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     this.#latest = undefined;
-    this.#shortest = undefined;
+    this.#shortestBefore = Number.POSITIVE_INFINITY;
+    this.#beginSpan();
     this.#lastSent = Number.NEGATIVE_INFINITY;
     for (const ping of waiting) ping.reject?.(reason);
   }

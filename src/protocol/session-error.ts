@@ -29,6 +29,11 @@ const CODES: Record<number, { code: string; text: string; hint?: string }> = {
     text: 'the agent has no room for a further session',
     hint: 'End sessions that are not used any more.',
   },
+  [GoawayCode.IDS_USED]: {
+    code: 'LINK_LOST',
+    text: 'the session has used all its stream ids',
+    hint: 'A new session is made; what is asked for from now on goes there.',
+  },
 };
 
 /** Why a session ended: from a GOAWAY code, or with a code and text of one's own. */

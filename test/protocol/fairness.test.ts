@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../src/protocol/codec';
 import { FrameDecoder } from '../../src/protocol/decoder';
-import { type Frame, FrameType } from '../../src/protocol/frame';
-import { INITIAL_WINDOW, MAX_WINDOW, TRANSPORT_QUEUE, WRITE_BATCH } from '../../src/protocol/limits';
+import { type Frame, FrameType, u64 } from '../../src/protocol/frame';
+import {
+  INITIAL_WINDOW,
+  MAX_WINDOW,
+  PACE_START,
+  SLIGHT_BYTES,
+  SLIGHT_TURNS,
+  TRANSPORT_QUEUE,
+  WRITE_BATCH,
+} from '../../src/protocol/limits';
 import type { MuxStream } from '../../src/protocol/session-types';
 import { ANSWER, RawPeer, settle, TCP, World } from './world';
 
@@ -108,6 +116,64 @@ describe('what shares a link with a saturated stream', () => {
     }
     expect(deaf).toBe(INITIAL_WINDOW);
     expect(received).toBeGreaterThan(10_000_000);
+  });
+
+  it('goes first with a little, though the pace holds bulk up', async () => {
+    const peer = new RawPeer('agent');
+    const streams: MuxStream[] = [];
+    peer.connection.onOpen((request) => {
+      const stream = request.accept(ANSWER);
+      stream.onData = () => {};
+      streams.push(stream);
+    });
+    for (const id of [1, 3]) await peer.send(FrameType.OPEN, id, encode({ window: 2 ** 24, request: TCP }));
+    streams[0]!.write(Buffer.alloc(4_000_000));
+    await settle();
+    const held = peer.of(FrameType.DATA).length;
+    expect(held * 65_536).toBe(PACE_START);
+    streams[1]!.write(Buffer.alloc(SLIGHT_BYTES + 1));
+    await settle();
+    expect(peer.of(FrameType.DATA).length).toBe(held);
+    // Taken as bulk, that waits; what comes once it is gone is a little again.
+    await peer.send(FrameType.ACK, 0, u64(4));
+    await peer.send(FrameType.ACK, 0, u64(8));
+    const before = peer.of(FrameType.DATA).length;
+    streams[1]!.write(Buffer.alloc(SLIGHT_BYTES));
+    await settle();
+    const [last, ...more] = peer.of(FrameType.DATA).slice(before);
+    expect([last!.id, last!.payload.byteLength, more.length]).toEqual([3, SLIGHT_BYTES, 0]);
+  });
+
+  it('leaves bulk its turn, however many have a little', async () => {
+    const peer = new RawPeer('agent');
+    const streams: MuxStream[] = [];
+    peer.connection.detach();
+    const frames: Frame[] = [];
+    peer.connection.attach((buffers) => {
+      frames.push(...framesIn(Buffer.concat(buffers)));
+      return false;
+    });
+    peer.connection.onOpen((request) => {
+      const stream = request.accept(ANSWER);
+      stream.onData = () => {};
+      streams.push(stream);
+    });
+    const count = 3 * SLIGHT_TURNS;
+    for (let id = 1; id <= 2 * count + 1; id += 2) {
+      await peer.send(FrameType.OPEN, id, encode({ window: 2 ** 24, request: TCP }));
+      peer.connection.writable();
+    }
+    streams[0]!.write(Buffer.alloc(1_000_000));
+    for (const stream of streams.slice(1)) stream.write(Buffer.from('a little'));
+    for (let n = 0; n < 20; n += 1) {
+      await settle();
+      peer.connection.writable();
+    }
+    const order = frames.filter(({ type }) => type === FrameType.DATA).map(({ id }) => id);
+    const bulk = order.flatMap((id, index) => (id === 1 ? [index] : []));
+    const lastLittle = order.findLastIndex((id) => id !== 1);
+    expect(order.filter((id) => id !== 1)).toHaveLength(count);
+    expect(bulk.filter((index) => index < lastLittle).length).toBeGreaterThanOrEqual(2);
   });
 
   it('sends ahead of DATA what is no DATA', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { decodeObject, encode, encodeWithRaw } from '../../src/protocol/codec';
 import { WindowBudget } from '../../src/protocol/credit';
-import { FLAG_STREAM, FrameType, u32, u64 } from '../../src/protocol/frame';
+import { FLAG_STREAM, type Frame, FrameType, HEADER_BYTES, isSequenced, u32, u64 } from '../../src/protocol/frame';
 import { decodeGoaway, GoawayCode } from '../../src/protocol/goaway';
 import {
   ACK_BYTES,
@@ -10,10 +10,12 @@ import {
   MAX_FRAME_PAYLOAD,
   MAX_INLINE_REPLY,
   MAX_REPLY,
+  MAX_STREAM_ID,
   MAX_WAITING_PONGS,
   OPEN_LIMIT,
   REPLAY_CONTROL_BYTES,
   REPLAY_CONTROL_LIMIT,
+  REPLAY_DATA_BYTES,
   SESSION_WINDOW_SUM,
   SMALL_REPLY,
   SMALL_WINDOW,
@@ -23,6 +25,8 @@ import { Outbox } from '../../src/protocol/outbox';
 import { Pace } from '../../src/protocol/pace';
 import { ANSWER, RawPeer, settle, TCP } from './world';
 
+const sizeOf = ({ payload }: Frame) => payload.byteLength + HEADER_BYTES;
+const sum = (sizes: number[]) => sizes.reduce((total, size) => total + size, 0);
 const open = (window = 1000) => encode({ window, request: TCP });
 const event = (bytes: number) => {
   const overhead = Buffer.concat(encodeWithRaw({ name: 'x' })).byteLength;
@@ -77,6 +81,47 @@ describe('frames', () => {
 });
 
 describe('ids of streams', () => {
+  it.each([
+    ['client', [1, 3]],
+    ['agent', [2, 4]],
+  ] as const)('of a %s are used up to the last one; one more ends the session', async (role, ids) => {
+    const peer = new RawPeer(role, { lastStreamId: ids[1] });
+    const reasons: unknown[] = [];
+    peer.connection.onClose((reason) => reasons.push(reason));
+    for (const _ of ids) peer.connection.open(TCP).catch(() => {});
+    await settle();
+    expect([peer.of(FrameType.OPEN).map(({ id }) => id), peer.connection.closed]).toEqual([ids, false]);
+    await expect(peer.connection.open(TCP)).rejects.toMatchObject({ code: 'ENOBUFS' });
+    await settle();
+    expect(peer.of(FrameType.OPEN)).toHaveLength(2);
+    expect(decodeGoaway(peer.of(FrameType.GOAWAY)[0]!.payload).code).toBe(GoawayCode.IDS_USED);
+    // With a reason, so that a link that outlives its sessions makes another one.
+    expect(reasons).toMatchObject([{ code: 'LINK_LOST', message: 'the session has used all its stream ids' }]);
+  });
+
+  it('are used up for answers, too', async () => {
+    const peer = new RawPeer('agent', { lastStreamId: 2 });
+    peer.connection.onCall(async () => ({ result: null, raw: Buffer.alloc(MAX_INLINE_REPLY + 1) }));
+    const call = encodeWithRaw({ method: 'info', params: {} });
+    await peer.send(FrameType.CALL, 1, call);
+    expect([peer.of(FrameType.REPLY)[0]!.flags, peer.connection.closed]).toEqual([FLAG_STREAM, false]);
+    await peer.send(FrameType.CALL, 2, call);
+    expect([
+      peer.connection.closed,
+      peer.of(FrameType.REPLY).filter(({ flags }) => flags === FLAG_STREAM).length,
+    ]).toEqual([true, 1]);
+    expect(decodeGoaway(peer.of(FrameType.GOAWAY)[0]!.payload).code).toBe(GoawayCode.IDS_USED);
+  });
+
+  it('may be the highest there is, and none is taken after it', async () => {
+    const peer = new RawPeer('agent');
+    peer.connection.onOpen((request) => request.accept(ANSWER));
+    await peer.send(FrameType.OPEN, MAX_STREAM_ID, open());
+    expect([complaint(peer, peer), peer.of(FrameType.ACCEPT)[0]!.id]).toEqual([undefined, MAX_STREAM_ID]);
+    await peer.send(FrameType.OPEN, 1, open());
+    expect(complaint(peer, peer)).toBe('stream id 1 cannot be opened');
+  });
+
   it.each([
     ['of this end', 2, 'stream id 2 cannot be opened'],
     ['that was used', 1, 'stream id 1 cannot be opened'],
@@ -208,7 +253,7 @@ describe('control frames that are kept', () => {
     const complaints: string[] = [];
     const outbox = new Outbox({
       receipt: () => u64(0),
-      pace: new Pace({ now: () => 0, shortestRoundTrip: () => undefined }),
+      pace: new Pace({ now: () => 0, pathTime: { shortest: undefined, isStale: false, renew: () => {} } }),
       onData: () => {},
       onRoom: () => {},
       onOverflow: ({ message }) => complaints.push(message),
@@ -220,6 +265,38 @@ describe('control frames that are kept', () => {
     expect([outbox.controlBytes, complaints]).toEqual([REPLAY_CONTROL_LIMIT, []]);
     outbox.sendControl(FrameType.EVENT, 0, 0, []);
     expect(complaints).toEqual(['control frames are not acknowledged']);
+  });
+});
+
+describe('DATA kept for a resume', () => {
+  it('is 32 MiB: with one byte less a frame more is sent, with all of it none', async () => {
+    const peer = new RawPeer('agent');
+    peer.connection.onOpen((request) => {
+      const stream = request.accept(ANSWER);
+      stream.onData = () => {};
+      stream.write(Buffer.alloc(4 * REPLAY_DATA_BYTES));
+    });
+    await peer.send(FrameType.OPEN, 1, open(2 ** 30));
+    const acknowledged = () => peer.frames.filter(({ type }) => isSequenced(type)).length;
+    // Each answer comes as soon as what it answers has left, so the pace gets as high as it may.
+    for (let last = 0; last < acknowledged() && peer.of(FrameType.DATA).length < 600; ) {
+      last = acknowledged();
+      await peer.send(FrameType.ACK, 0, u64(last));
+    }
+    // Less than a batch is what the last answer let through.
+    const before = acknowledged();
+    await peer.send(FrameType.ACK, 0, u64(before - 1));
+    const sizes = () =>
+      peer.frames
+        .filter(({ type }) => isSequenced(type))
+        .slice(before - 1)
+        .map(sizeOf);
+    expect(sum(sizes())).toBeGreaterThanOrEqual(REPLAY_DATA_BYTES);
+    expect(sum(sizes().slice(0, -1))).toBeLessThan(REPLAY_DATA_BYTES);
+    const held = sizes().length;
+    await peer.send(FrameType.ACK, 0, u64(before));
+    expect(sizes().length).toBe(held + 1);
+    peer.connection.end();
   });
 });
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Outgoing } from '../../../src/agent/outgoing';
 import { SessionAcceptor } from '../../../src/protocol/acceptor';
 import type { Connection } from '../../../src/protocol/connection';
+import type { MuxStream, StreamRequest } from '../../../src/protocol/session-types';
 import { memoryPair } from '../../../src/tunnel/transports/memory';
 import { connectTunnel, type Tunnel } from '../../../src/tunnel/tunnel';
 import { until } from './pod-node';
@@ -42,7 +43,7 @@ describe('Outgoing', () => {
 
   beforeEach(async () => {
     sockets = [];
-    server = createServer((socket) => sockets.push(socket.on('error', () => {})));
+    server = createServer({ allowHalfOpen: true }, (socket) => sockets.push(socket.on('error', () => {})));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     port = (server.address() as { port: number }).port;
   });
@@ -106,6 +107,35 @@ describe('Outgoing', () => {
     await link.close();
     expect(await ended).toBe('ECONNRESET');
     expect(outgoing.size).toBe(0);
+  });
+
+  it('the end of the session closes what was ended and waits for a peer that says nothing', async () => {
+    const outgoing = new Outgoing(10);
+    link = await linkTo(outgoing);
+    const stream = await link.open({ kind: 'tcp', host: '127.0.0.1', port });
+    stream.onData = () => {};
+    stream.end();
+    const socket = await until('the connection', () => sockets[0]);
+    await new Promise((resolve) => socket.once('end', resolve).resume());
+    expect(outgoing.size).toBe(1);
+    await link.close();
+    await until('nothing left', () => outgoing.size === 0);
+  });
+
+  it('the end of the session closes what a peer does not read, once its time is over', async () => {
+    server.on('connection', (socket) => socket.pause());
+    const outgoing = new Outgoing(10, undefined, 200);
+    // More than any window: what is under test is what comes after it.
+    const stream: Partial<MuxStream> = { consumed: () => {}, end: () => {}, reset: () => {}, write: () => true };
+    const request = { metadata: { kind: 'tcp', host: '127.0.0.1', port }, accept: () => stream, refuse: () => {} };
+    outgoing.open(request as unknown as StreamRequest);
+    await until('it to be joined', () => stream.onData !== undefined);
+    for (let n = 0; n < 400; n += 1) stream.onData!(Buffer.alloc(65_536));
+    stream.onEnd!();
+    stream.onReset!({ code: 'ECONNRESET', sessionOver: true });
+    expect(outgoing.size).toBe(1);
+    outgoing.close();
+    await until('nothing left', () => outgoing.size === 0);
   });
 
   it('refuses what is no host and port', async () => {
