@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { V1Pod } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
-  agentJobs,
   core,
   eventually,
   podsOf,
