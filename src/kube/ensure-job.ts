@@ -56,17 +56,6 @@ export async function ensureJob(
   }
 }
 
-/** The agent that is there already, if one is that has not ended. Leaves anything unexpected to `ensureJob`. */
-export async function findJob(
-  cluster: Cluster,
-  plan: AgentPlan,
-  signal?: AbortSignal,
-): Promise<EnsuredJob | undefined> {
-  const job = await getJob(cluster, plan, signal);
-  const agent = job && !isOver(job) && readAgentJob(job);
-  return agent ? { job, created: false, ...agent } : undefined;
-}
-
 /** Undefined when there is one of that name. The signal is not passed on: a request cut short may still create the Job. */
 async function createJob(cluster: Cluster, plan: AgentPlan): Promise<Job | undefined> {
   const options = {

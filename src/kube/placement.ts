@@ -14,8 +14,8 @@ export interface Placement {
   query: Record<string, string>;
   /** A command with which a person sees more. */
   inspect: string;
-  /** The agent that is there and has not ended, with one request; undefined where that takes more than one. */
-  find?(cluster: Cluster, signal?: AbortSignal): Promise<PlacedAgent | undefined>;
+  /** The agent that runs already, if one does, and the pods that say so: one request. Undefined where that would take more. */
+  find?(cluster: Cluster, signal?: AbortSignal): Promise<{ placed: PlacedAgent; pods: Pod[] } | undefined>;
   /**
    * Makes the agent, or finds the one that is there. Without `signal` on the request itself: one that is cut short may
    * still have been carried out.

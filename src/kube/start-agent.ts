@@ -6,10 +6,7 @@ import { type Cluster, openCluster } from './cluster';
 import { createDial } from './dial-agent';
 import { findTarget } from './find-target';
 import { followTarget } from './follow-target';
-import type { Pod } from './objects';
 import { type PlacedAgent, type Placement, placeAgent } from './placement';
-import { listObjects } from './targets/read-objects';
-import { PODS } from './targets/resources';
 import type { AgentHandle, ChosenTarget, GuardedJob, Progress, Siblings, StartAgent } from './types';
 
 export { retryWhileStarting } from './retry-while-starting';
@@ -89,7 +86,8 @@ async function bringUp(
   guard: ((job: GuardedJob) => void) | undefined,
 ): Promise<{ handle: AgentHandle; text: string }> {
   const placement = placeAgent(config.agent, target, config.agent.namespace ?? targetNamespace);
-  let running = await findRunning(cluster, placement, signal);
+  // What most starts find, at the least cost. All that is unusual is left to the long way, which says what is wrong.
+  let running = await placement.find?.(cluster, signal).catch(() => undefined);
   for (let round = 1; ; round++) {
     if (!running && placement.own) {
       const { kubeconfig, context, acceptInvalidCertificates } = config;
@@ -117,23 +115,6 @@ async function bringUp(
       }
       throw error;
     }
-  }
-}
-
-/** What most starts find, at the least cost: the agent of the start before. All that is unusual is left to the long way. */
-async function findRunning(
-  cluster: Cluster,
-  placement: Placement,
-  signal: AbortSignal | undefined,
-): Promise<{ placed: PlacedAgent; pods: Pod[] } | undefined> {
-  try {
-    const placed = await placement.find?.(cluster, signal);
-    if (!placed) return undefined;
-    const pods = await listObjects<Pod>({ cluster, namespace: placement.namespace, signal }, PODS, placement.query);
-    const runs = pods.some((pod) => placed.owns(pod) && placed.judge(pod).kind === 'running');
-    return runs ? { placed, pods } : undefined;
-  } catch {
-    return undefined;
   }
 }
 

@@ -182,9 +182,21 @@ describe('a Job that is there', () => {
     expect(cluster.deleted).toEqual(['job-1 Background']);
   });
 
+  it('is joined without a look at the Job: its pod says all that is needed', async () => {
+    const first = await start();
+    const before = api.requests.length;
+    const second = await start();
+    expect(second.handoff).toEqual(first.handoff);
+    expect(api.requests.slice(before).map(({ method, path }) => `${method} ${path}`)).toEqual([
+      expect.stringMatching(/^GET .*web-1$/),
+      expect.stringMatching(/^GET .*\/pods$/),
+    ]);
+  });
+
   it('is replaced when it has finished', async () => {
     const first = await start();
     cluster.job.status = { conditions: [{ type: 'Complete', status: 'True' }] };
+    cluster.setStatus({ phase: 'Succeeded', containerStatuses: [] });
     const second = await start();
     expect(second.created).toBe(true);
     expect(second.handoff.token).not.toBe(first.handoff.token);
