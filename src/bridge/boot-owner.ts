@@ -7,7 +7,6 @@ import type { Boot, BootContext } from './boot';
 import { bringUpAgent } from './bring-up';
 import type { BringUp } from './following';
 import type { StartInput } from './messages';
-import { openSession } from './open-session';
 import { Reaper } from './reaper';
 
 /** What a start may take beyond the agent's own limit: reading, finding the target, the first round trips. */
@@ -37,8 +36,11 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
     const { progress, signal } = context;
     const reaper = new Reaper();
     const start = (guard: (job: GuardedJob) => void) => startAgent(config, progress, signal, guard, files?.kubeconfig);
-    const agent = await bringUpAgent(config, { progress, signal, reaper, tell: progress, start });
+    const bringing = bringUpAgent(config, { progress, signal, reaper, tell: progress, start });
+    loadAhead();
+    const agent = await bringing;
     try {
+      const { openSession } = await import('./open-session');
       return await openSession(config, agent, {
         progress,
         expectsChildren,
@@ -51,6 +53,20 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
       throw error;
     }
   }
+}
+
+/** What the later steps need is loaded while answers of the cluster are on their way, in pieces so that none waits for long. */
+function loadAhead(): void {
+  const pieces = [
+    () => import('../kube/dial-channels'),
+    () => import('../tunnel/tunnel'),
+    () => import('./open-session'),
+  ];
+  const next = () =>
+    void pieces
+      .shift()?.()
+      .then(() => setImmediate(next));
+  setImmediate(next);
 }
 
 /** Not part of what a start loads where the app's thread has read the files. */

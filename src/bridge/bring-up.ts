@@ -3,7 +3,6 @@ import { isMirrordError } from '../errors';
 import { retryWhileStarting, startAgent } from '../kube/start-agent';
 import type { AgentHandle, GuardedJob, Progress } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
-import { connectTunnel } from '../tunnel/tunnel';
 import { clientName } from './client-name';
 import { Reaper } from './reaper';
 import { tellOutages } from './tell-outages';
@@ -62,6 +61,7 @@ function wasEnding(error: unknown): boolean {
 async function connect(handle: AgentHandle, { progress, signal, tell }: BringUpOptions): Promise<AgentLink> {
   progress({ type: 'start', step: 'link', text: 'connecting to the agent' });
   const { token } = handle.handoff;
+  const { connectTunnel } = await import('../tunnel/tunnel');
   const link = await retryWhileStarting(handle, () =>
     connectTunnel({
       dial: untilGone(handle.dial, handle.isOver),

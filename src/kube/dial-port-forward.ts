@@ -1,7 +1,6 @@
 import { isMirrordError, MirrordError } from '../errors';
 import type { Transport } from '../tunnel/transport';
 import type { Cluster } from './cluster';
-import { dialChannels } from './dial-channels';
 import type { ForwardForm } from './forward-form';
 import { handshakeAborted, mayDiffer } from './refused-upgrade';
 import { aborted } from './request';
@@ -20,9 +19,9 @@ export type DialForm = (
   signal?: AbortSignal,
 ) => Promise<Transport>;
 
-/** The first form works nearly everywhere: a start does not load the others for nothing. */
-const DIALS: Record<ForwardForm, () => DialForm | Promise<DialForm>> = {
-  websocket: () => dialChannels,
+/** Loaded when they are needed: the first one while the cluster is being asked other things, the others hardly ever. */
+const DIALS: Record<ForwardForm, () => Promise<DialForm>> = {
+  websocket: async () => (await import('./dial-channels')).dialChannels,
   'spdy-websocket': async () => (await import('./dial-spdy')).dialSpdyOverWebSocket,
   spdy: async () => (await import('./dial-spdy')).dialSpdy,
 };
