@@ -44,7 +44,7 @@ export async function deleteAgentPod(namespace: string): Promise<void> {
 }
 
 /** Kills a process of the agent from inside its own pod, which sees all processes of the node. */
-export async function killAgent(namespace: string, which: 'supervisor' | 'worker'): Promise<void> {
+export async function killAgent(namespace: string, which: 'supervisor' | 'worker' | 'holder'): Promise<void> {
   const pod = (await agentPods(namespace)).find(({ status }) => status?.phase === 'Running');
   if (!pod) throw new Error('there is no agent that runs');
   const { args } = pod.spec!.containers[0]!;
@@ -62,7 +62,7 @@ export async function killAgent(namespace: string, which: 'supervisor' | 'worker
   if (text.includes('not found')) throw new Error(text);
 }
 
-/** The supervisor has the target's id in its arguments; the worker is its child. */
+/** The supervisor has the target's id in its arguments; the worker is its child, and who holds the traffic rules is a child of that. */
 const KILL = `
   const fs = require('fs');
   const [id, which] = process.argv.slice(1);
@@ -74,7 +74,9 @@ const KILL = `
   });
   const supervisor = all.find(({ words }) => words.includes('--container-id') && words.includes(id));
   const worker = all.find(({ words, parent }) => words.includes('--worker') && parent === supervisor?.pid);
-  const found = which === 'worker' ? worker : supervisor;
+  const holds = ({ words }) => /^nft for mirrord_[^_]+$/.test(words[0]) || (words[0] === 'sh' && words[2]?.startsWith('cat >'));
+  const holder = all.find((one) => holds(one) && one.parent === worker?.pid);
+  const found = { worker, supervisor, holder }[which];
   if (!found) throw new Error(which + ' not found');
   process.kill(Number(found.pid), 'SIGKILL');
 `;
