@@ -8,6 +8,7 @@ import { bringUpAgent } from './bring-up';
 import type { BringUp } from './following';
 import type { StartInput } from './messages';
 import { Reaper } from './reaper';
+import { absoluteKubeconfig, packWish } from './wish';
 
 /** What a start may take beyond the agent's own limit: reading, finding the target, the first round trips. */
 const BESIDE_AGENT_MS = 30_000;
@@ -27,7 +28,8 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
 
   async function boot(context: BootContext) {
     const files = await context.files;
-    const { config, warnings } = files?.loaded ?? (await load(overrides, context));
+    const { config: loaded, warnings, values } = files?.loaded ?? (await load(overrides, context));
+    const config = { ...loaded, kubeconfig: absoluteKubeconfig(loaded.kubeconfig, context.env) };
     context.onConfig({
       startLimitMs: config.agent.startupTimeout * 1_000 + BESIDE_AGENT_MS,
       onFailure: config.onFailure,
@@ -45,6 +47,7 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
         expectsChildren,
         reaper,
         signal,
+        wish: packWish(values, context.env),
         bringUp: quietly(config, progress),
       });
     } catch (error) {
