@@ -28,6 +28,17 @@ beforeAll(async () => {
   await apply(codeMap(namespace, 'ipv6-servers.cjs', 'ipv6-facts.cjs'), service(namespace, 'helper', [ports.both]));
   const { addresses } = await startPod(namespace, 'helper', command, { port: ports.both });
   helper = addresses;
+  await apply({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'headless', namespace },
+    spec: {
+      clusterIP: 'None',
+      ipFamilies: ['IPv4', 'IPv6'],
+      selector: { app: 'helper' },
+      ports: [{ port: ports.both }],
+    },
+  } as never);
   const [four, six] = addresses;
   const hostAliases = [
     { ip: four, hostnames: ['four', 'both'] },
@@ -37,7 +48,8 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => drop?.());
 
-const argument = () => JSON.stringify({ helper, own: target.addresses, ports });
+const argument = () =>
+  JSON.stringify({ helper, own: target.addresses, ports, headless: `headless.${namespace}.svc.cluster.local` });
 const env = () => ({ ...clusterEnv('deployment/target', namespace), MIRRORD_PROGRESS: 'off' });
 
 it.skipIf(reason)(
@@ -53,6 +65,7 @@ it.skipIf(reason)(
       ends: { remoteAddress: helper[1], localAddress: target.addresses[1] },
     });
     expect(pod.lookups['both {"family":6}']).toEqual({ address: helper[1], family: 6 });
+    expect(pod.records[0]).toEqual([helper[1]]);
     for (const name of Object.keys(pod)) expect.soft(client[name], name).toEqual(pod[name]);
   },
 );

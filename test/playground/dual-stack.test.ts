@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Cluster } from './support/cluster';
+import { Cluster, until } from './support/cluster';
 
 const switchedOff = '/proc/sys/net/ipv6/conf/default/disable_ipv6';
 const reason =
@@ -17,7 +17,11 @@ const downward = (name: string, fieldPath: string) => ({ name, valueFrom: { fiel
 async function startPods(cluster: Cluster): Promise<void> {
   const env = [downward('POD_IPS', 'status.podIPs'), downward('HOST_IPS', 'status.hostIPs')];
   await Promise.all([
-    cluster.runPod('web', SERVER, { container: web, spec: { hostname: 'first', subdomain: 'peers' } }),
+    cluster.runPod('web', SERVER, {
+      container: web,
+      labels: { app: 'web' },
+      spec: { hostname: 'first', subdomain: 'peers' },
+    }),
     cluster.runPod('client', 'sleep 1000', { container: { env } }),
     cluster.runPod('on-node', 'sleep 1000', { spec: { hostNetwork: true } }),
   ]);
@@ -65,6 +69,28 @@ describe.skipIf(reason)('pods where the kernel has IPv6', () => {
     expect(await addressesOf('on-node')).toEqual(['10.244.0.1', 'fd00:10:244::1']);
     const refused = `require('net').connect(9,'fd00:10:244::1').on('error',(e)=>console.log(e.code))`;
     expect(await sh('client', `node -e "${refused}"`)).toBe('ECONNREFUSED');
+  });
+
+  it('are found by both under the name of a headless service that wants both', async () => {
+    const metadata = { name: 'peers' };
+    const spec = { clusterIP: 'None', ipFamilies: ['IPv4', 'IPv6'], selector: { app: 'web' }, ports: [{ port: 8080 }] };
+    await cluster.create('services', { apiVersion: 'v1', kind: 'Service', metadata, spec });
+    const [four, six] = (await addressesOf('web')) as [string, string];
+    const full = 'peers.default.svc.cluster.local';
+    const script = `const { resolve4, resolve6 } = require('dns').promises;
+      Promise.all([resolve4('${full}'), resolve6('${full}'), resolve6('first.${full}')]).then((all) => console.log(JSON.stringify(all)), (error) => console.log(error.code))`;
+    const found = await until(async () => {
+      const text = await sh('client', `node -e "${script}"`);
+      return text.startsWith('[') ? text : undefined;
+    }, 'the names');
+    expect(JSON.parse(found)).toEqual([[four], [six], [six]]);
+    expect(await sh('client', 'curl -s -6 -m 5 http://peers:8080/')).toBe((await addressesOf('client'))[1]);
+    const { json } = await cluster.call('GET', '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices');
+    const slices = json.items.filter((one: any) => one.metadata.labels['kubernetes.io/service-name'] === 'peers');
+    expect(slices.map((one: any) => [one.addressType, one.endpoints[0].addresses[0]]).sort()).toEqual([
+      ['IPv4', four],
+      ['IPv6', six],
+    ]);
   });
 
   it('are on a node that says which addresses they get', async () => {
