@@ -77,11 +77,8 @@ const everyCall = (from: Peer): Call[] => {
 async function develop(env: Record<string, string>): Promise<Running> {
   place = createPlace();
   const args = ['-r', preload, fixturePath('ipv6-answers.cjs'), 'developer', JSON.stringify(developer)];
-  app = startRunning(
-    args,
-    { ...clusterEnv('deployment/target', namespace), MIRRORD_PROGRESS: 'off', ...env },
-    place.cwd,
-  );
+  const variables = { ...clusterEnv('deployment/target', namespace), MIRRORD_PROGRESS: 'off', ...env };
+  app = startRunning(args, variables, { cwd: place.cwd });
   await app.line('the developer to listen', (line) => line === 'up', 40_000);
   expect(app.stderr()).toBe('');
   return app;
