@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { GuardedJob } from '../kube/types';
 
@@ -66,6 +66,8 @@ export class Reaper {
   }
 
   #start(command: string, args: string[]): void {
+    // Loaded late: a start spends what it takes while the cluster answers.
+    const { spawn } = process.getBuiltinModule('node:child_process');
     // A group of its own: Ctrl-C is meant for the app's.
     const child = spawn(command, args, { detached: true, stdio: ['pipe', 'ignore', 'ignore'], windowsHide: true });
     this.#child = child;

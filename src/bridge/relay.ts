@@ -1,10 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { isMirrordError } from '../errors';
 import type { AgentLink, MuxStream } from '../protocol/session-types';
-import { spliceSocket } from '../protocol/splice';
+import { resetSocket, spliceSocket } from '../protocol/splice';
 import { deliverLastWords, type LastWords, type LastWordsLimits } from './last-words';
 import { loseConnection } from './lose-connection';
-import type { WireOutcome } from './messages';
+import type { ConnectTarget, WireOutcome } from './messages';
 
 export interface RelayOptions {
   /** The link to open streams on; asked for each time, as it may be replaced. */
@@ -27,7 +27,7 @@ export interface RelayOptions {
 export interface Relay {
   /** Loopback port. */
   readonly port: number;
-  connect(id: number, host: string, port: number): void;
+  connect(id: number, target: ConnectTarget): void;
   /** @param sourceAddress loopback address the connection will come from; 127.0.0.1 if it is not said */
   announce(id: number, sourcePort: number, sourceAddress?: string): void;
   abort(id: number): void;
@@ -70,8 +70,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       join(expected.id, socket);
       return;
     }
-    if (unmatched.size >= maxUnmatched) return void socket.resetAndDestroy();
-    const timer = setTimeout(() => socket.resetAndDestroy(), matchMs);
+    if (unmatched.size >= maxUnmatched) return void resetSocket(socket);
+    const timer = setTimeout(() => resetSocket(socket), matchMs);
     const entry = { socket, timer };
     unmatched.set(source, entry);
     socket.once('close', () => {
@@ -83,7 +83,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   function join(id: number, socket: Socket): void {
     const stream = opened.get(id);
     opened.delete(id);
-    if (!stream) return void socket.resetAndDestroy();
+    if (!stream) return void resetSocket(socket);
     joined.set(socket, stream);
     socket.once('close', () => joined.delete(socket));
     spliceSocket(stream, socket, loseConnection);
@@ -95,16 +95,17 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   }
 
   const relay = {
-    connect(id: number, host: string, port: number) {
+    connect(id: number, { host, port, localAddress }: ConnectTarget) {
       const abort = new AbortController();
       opening.set(id, abort);
       link()
-        .open({ kind: 'tcp', host, port }, abort.signal)
+        .open({ kind: 'tcp', host, port, ...(localAddress && { localAddress }) }, abort.signal)
         .then(
           (stream) => {
             if (!opening.delete(id)) return stream.reset('ECONNRESET');
             opened.set(id, stream);
-            report(id, { ok: true, podAddress: stream.answer.podAddress });
+            const { podAddress, peerAddress } = stream.answer;
+            report(id, { ok: true, podAddress, peerAddress });
           },
           (error: unknown) => {
             if (opening.delete(id)) report(id, { ok: false, code: connectCode(error) });
