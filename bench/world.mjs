@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCluster } from '../examples/shop/cluster.mjs';
+import { objectsOf, podOf } from '../examples/shop/objects.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const preload = join(root, 'register.cjs');
@@ -44,6 +45,13 @@ export async function openWorld({ kubeconfig }) {
   const namespace = 'default';
   const cluster = openCluster(file);
   const image = process.env.MIRRORD_E2E_NODE_IMAGE ?? 'playground/node:1';
+  const { configMap, deployment, service } = objectsOf(namespace);
+  const program = podOf({
+    image,
+    command: ['node', '/app/server.cjs'],
+    port: 7000,
+    mounts: { 'bench-code': '/app', 'bench-data': '/etc/bench' },
+  });
   await cluster.apply([
     configMap('bench-code', {
       'server.cjs': readFileSync(here('server.cjs'), 'utf8'),
@@ -51,8 +59,8 @@ export async function openWorld({ kubeconfig }) {
       'link-client.cjs': readFileSync(here('link-client.cjs'), 'utf8'),
     }),
     configMap('bench-data', { '4k.txt': 'x'.repeat(4096) }),
-    ...['bench-server', 'bench-target', 'bench-cold'].map(deployment),
-    service('bench-server'),
+    ...['bench-server', 'bench-target', 'bench-cold'].map((name) => deployment(name, program)),
+    service('bench-server', 7000),
   ]);
   for (const name of ['bench-server', 'bench-target', 'bench-cold']) await cluster.waitForDeployment(namespace, name);
 
@@ -69,15 +77,12 @@ export async function openWorld({ kubeconfig }) {
     },
     /** A further pod that has one of the programs here as `/code/FILE`. */
     async addPod(name, file, command, { port, hostPID = false } = {}) {
-      const manifest = deployment(name);
-      const { spec } = manifest.spec.template;
-      if (hostPID) spec.hostPID = true;
-      const [container] = spec.containers;
-      Object.assign(container, { command, volumeMounts: [{ name: 'code', mountPath: '/code' }] });
-      if (port) container.readinessProbe.tcpSocket.port = port;
-      else delete container.readinessProbe;
-      spec.volumes = [{ name: 'code', configMap: { name: `${name}-code` } }];
-      await cluster.apply([configMap(`${name}-code`, { [file]: readFileSync(here(file), 'utf8') }), manifest]);
+      const code = `${name}-code`;
+      const pod = podOf({ image, command, port, mounts: { [code]: '/code' } });
+      await cluster.apply([
+        configMap(code, { [file]: readFileSync(here(file), 'utf8') }),
+        deployment(name, { ...pod, hostPID }),
+      ]);
       await cluster.waitForDeployment(namespace, name);
       return cluster.podOf(namespace, name);
     },
@@ -86,36 +91,4 @@ export async function openWorld({ kubeconfig }) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-
-  function configMap(name, data) {
-    return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data };
-  }
-
-  function deployment(name) {
-    const container = {
-      name: 'app',
-      image,
-      command: ['node', '/app/server.cjs'],
-      readinessProbe: { tcpSocket: { port: 7000 }, periodSeconds: 1 },
-      volumeMounts: [
-        { name: 'code', mountPath: '/app' },
-        { name: 'data', mountPath: '/etc/bench' },
-      ],
-    };
-    const volumes = [
-      { name: 'code', configMap: { name: 'bench-code' } },
-      { name: 'data', configMap: { name: 'bench-data' } },
-    ];
-    const template = {
-      metadata: { labels: { app: name } },
-      spec: { terminationGracePeriodSeconds: 0, containers: [container], volumes },
-    };
-    const spec = { replicas: 1, selector: { matchLabels: { app: name } }, template };
-    return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec };
-  }
-
-  function service(name) {
-    const spec = { selector: { app: name }, ports: [{ port: 7000, targetPort: 7000 }] };
-    return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec };
-  }
 }

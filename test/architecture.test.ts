@@ -43,7 +43,8 @@ const rules: Record<string, { places: string[]; types?: string[] }> = {
   protocol: { places: ['errors'] },
   tunnel: { places: ['protocol', ...common] },
   spdy: { places: [] },
-  config: { places: common },
+  // What is asked of the agent is written in the configuration in its own form.
+  config: { places: common, types: ['protocol/contract'] },
   patches: { places: ['node-features', 'log', 'errors'], types: ['runtime/verdict', 'protocol'] },
   runtime: {
     places: [

@@ -1,89 +1,44 @@
 // The shop as Kubernetes objects. On a real cluster only the image name changes.
 import { readFileSync } from 'node:fs';
+import { objectsOf, podOf } from './objects.mjs';
 
 const source = (file) => readFileSync(new URL(`./app/${file}`, import.meta.url), 'utf8');
 
 /** @param {{ namespace: string, image: string }} options */
 export function shopManifests({ namespace, image }) {
-  const metadata = (name) => ({ name, namespace, labels: { app: name } });
+  const { configMap, secret, deployment, service } = objectsOf(namespace);
+  const program = (name, port, mounts, variables = {}) =>
+    deployment(name, {
+      terminationGracePeriodSeconds: 1,
+      ...podOf({
+        image,
+        command: ['node', `/app/${name}.js`],
+        port,
+        ports: [{ containerPort: port }],
+        mounts: { 'shop-code': '/app', ...mounts },
+        ...variables,
+      }),
+    });
   return [
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: metadata('shop-code'),
-      data: {
-        'reviews.js': source('reviews.js'),
-        'facts.js': source('facts.js'),
-        'frontend.js': source('frontend.js'),
-      },
-    },
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: metadata('reviews-config'),
-      data: { 'ratings.json': '{"scale":5,"halves":true}\n', 'badges.txt': 'new\ntop\n' },
-    },
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: metadata('reviews-env'),
-      data: { GREETING: 'hello from the cluster' },
-    },
-    {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: metadata('reviews-secret'),
-      type: 'Opaque',
-      stringData: { STAR_COLOR: 'ruby' },
-    },
-    deployment('reviews', 9080, {
-      env: [{ name: 'STAR_COLOR', valueFrom: { secretKeyRef: { name: 'reviews-secret', key: 'STAR_COLOR' } } }],
-      envFrom: [{ configMapRef: { name: 'reviews-env' } }],
-      mounts: [{ name: 'config', mountPath: '/etc/reviews' }],
-      volumes: [{ name: 'config', configMap: { name: 'reviews-config' } }],
+    configMap('shop-code', {
+      'reviews.js': source('reviews.js'),
+      'facts.js': source('facts.js'),
+      'frontend.js': source('frontend.js'),
     }),
-    service('reviews', 9080, 9080),
-    deployment('frontend', 80, { env: [], envFrom: [], mounts: [], volumes: [] }),
-    service('frontend', 80, 80),
-  ];
-
-  function deployment(name, port, { env, envFrom, mounts, volumes }) {
-    return {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: metadata(name),
-      spec: {
-        replicas: 1,
-        selector: { matchLabels: { app: name } },
-        template: {
-          metadata: { labels: { app: name } },
-          spec: {
-            terminationGracePeriodSeconds: 1,
-            containers: [
-              {
-                name: 'app',
-                image,
-                command: ['node', `/app/${name}.js`],
-                ports: [{ containerPort: port }],
-                env,
-                envFrom,
-                readinessProbe: { tcpSocket: { port }, periodSeconds: 1 },
-                volumeMounts: [{ name: 'code', mountPath: '/app' }, ...mounts],
-              },
-            ],
-            volumes: [{ name: 'code', configMap: { name: 'shop-code' } }, ...volumes],
-          },
-        },
+    configMap('reviews-config', { 'ratings.json': '{"scale":5,"halves":true}\n', 'badges.txt': 'new\ntop\n' }),
+    configMap('reviews-env', { GREETING: 'hello from the cluster' }),
+    secret('reviews-secret', { STAR_COLOR: 'ruby' }),
+    program(
+      'reviews',
+      9080,
+      { 'reviews-config': '/etc/reviews' },
+      {
+        env: [{ name: 'STAR_COLOR', valueFrom: { secretKeyRef: { name: 'reviews-secret', key: 'STAR_COLOR' } } }],
+        envFrom: [{ configMapRef: { name: 'reviews-env' } }],
       },
-    };
-  }
-
-  function service(name, port, targetPort) {
-    return {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: metadata(name),
-      spec: { selector: { app: name }, ports: [{ port, targetPort }] },
-    };
-  }
+    ),
+    service('reviews', 9080),
+    program('frontend', 80),
+    service('frontend', 80),
+  ];
 }

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { BatchV1Api, Exec, KubeConfig } from '@kubernetes/client-node';
 import { cli, output, preload } from '../../bench/world.mjs';
 import { openCluster } from '../../examples/shop/cluster.mjs';
+import { objectsOf, podOf } from '../../examples/shop/objects.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const namespace = 'default';
@@ -113,50 +114,20 @@ const programs = ['target.cjs', 'load.cjs', 'operator.cjs'];
 
 function manifests(port) {
   const code = Object.fromEntries(programs.map((name) => [name, readFileSync(here(name), 'utf8')]));
-  const metadata = (name) => ({ name, namespace });
-  const deployment = (name, podSpec) => ({
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: metadata(name),
-    spec: {
-      replicas: 1,
-      selector: { matchLabels: { app: name } },
-      template: {
-        metadata: { labels: { app: name } },
-        spec: { ...podSpec, terminationGracePeriodSeconds: 0, volumes },
-      },
-    },
-  });
-  const volumes = [{ name: 'code', configMap: { name: 'chaos-code' } }];
-  const container = (name, command, more = {}) => ({
-    name,
-    image: 'playground/node:1',
-    command,
-    volumeMounts: [{ name: 'code', mountPath: '/app' }],
-    ...more,
-  });
+  const { configMap, deployment, service } = objectsOf(namespace);
+  const pod = (command, container = {}) =>
+    podOf({ image: 'playground/node:1', command, mounts: { 'chaos-code': '/app' }, ...container });
   const wait = ['node', '-e', 'setInterval(() => {}, 1e6)'];
   const capabilities = { add: ['SYS_ADMIN', 'SYS_PTRACE', 'NET_ADMIN', 'KILL'] };
+  const target = pod(['node', '/app/target.cjs', String(port)], {
+    readinessProbe: { httpGet: { port, path: '/0' }, periodSeconds: 1, failureThreshold: 30 },
+  });
+  const [neighbour] = pod(wait, { name: 'neighbour' }).containers;
   return [
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata('chaos-code'), data: code },
-    deployment('target', {
-      containers: [
-        container('app', ['node', '/app/target.cjs', String(port)], {
-          readinessProbe: { httpGet: { port, path: '/0' }, periodSeconds: 1, failureThreshold: 30 },
-        }),
-        container('neighbour', wait),
-      ],
-    }),
-    deployment('caller', { containers: [container('app', wait)] }),
-    deployment('operator', {
-      hostPID: true,
-      containers: [container('app', wait, { securityContext: { capabilities } })],
-    }),
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: metadata('target'),
-      spec: { selector: { app: 'target' }, ports: [{ port, targetPort: port }] },
-    },
+    configMap('chaos-code', code),
+    deployment('target', { ...target, containers: [...target.containers, neighbour] }),
+    deployment('caller', pod(wait)),
+    deployment('operator', { ...pod(wait, { securityContext: { capabilities } }), hostPID: true }),
+    service('target', port),
   ];
 }

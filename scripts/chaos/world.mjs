@@ -11,6 +11,7 @@ import { BatchV1Api, CoreV1Api, Exec, KubeConfig } from '@kubernetes/client-node
 import { dump, load } from 'js-yaml';
 import { cli, output } from '../../bench/world.mjs';
 import { openCluster } from '../../examples/shop/cluster.mjs';
+import { objectsOf, podOf } from '../../examples/shop/objects.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const namespace = 'default';
@@ -72,41 +73,19 @@ function manifests(file) {
   const code = Object.fromEntries(
     ['bytes.cjs', 'server.cjs', 'ask.cjs'].map((name) => [name, readFileSync(here(name), 'utf8')]),
   );
-  const configMap = (name, data) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data });
-  const deployment = (name) => {
-    const container = {
-      name: 'app',
-      image: 'playground/node:1',
-      command: ['node', '/app/server.cjs'],
-      readinessProbe: { tcpSocket: { port: 7100 }, periodSeconds: 1 },
-      volumeMounts: [
-        { name: 'code', mountPath: '/app' },
-        { name: 'file', mountPath: '/etc/chaos' },
-      ],
-    };
-    const volumes = [
-      { name: 'code', configMap: { name: 'chaos-code' } },
-      { name: 'file', configMap: { name: 'chaos-file' } },
-    ];
-    const template = {
-      metadata: { labels: { app: name } },
-      spec: { terminationGracePeriodSeconds: 0, containers: [container], volumes },
-    };
-    const spec = { replicas: 1, selector: { matchLabels: { app: name } }, template };
-    return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec };
-  };
-  const service = {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'chaos-server', namespace },
-    spec: { selector: { app: 'chaos-server' }, ports: [{ port: 7100, targetPort: 7100 }] },
-  };
+  const { configMap, deployment, service } = objectsOf(namespace);
+  const program = podOf({
+    image: 'playground/node:1',
+    command: ['node', '/app/server.cjs'],
+    port: 7100,
+    mounts: { 'chaos-code': '/app', 'chaos-file': '/etc/chaos' },
+  });
   return [
     configMap('chaos-code', code),
     configMap('chaos-file', { 'file.bin': file }),
-    deployment('chaos-server'),
-    deployment('chaos-target'),
-    service,
+    deployment('chaos-server', program),
+    deployment('chaos-target', program),
+    service('chaos-server', 7100),
   ];
 }
 

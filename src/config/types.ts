@@ -1,6 +1,7 @@
+import type { HttpFilter } from '../protocol/contract';
 import type { TargetKind } from './target-kinds';
 
-export type { TargetKind };
+export type { HttpFilter, TargetKind };
 
 /** The configuration after everything was read, merged, checked and given its defaults. */
 export interface ResolvedConfig {
@@ -142,16 +143,6 @@ export interface IncomingConfig {
   onFailure: 'exit' | 'continue';
   /** `agent.flush_connections`: connections to the pod that stand are closed, so that they come again. */
   flush: boolean;
-}
-
-/** Exactly one of the fields; the form in which the agent takes it. Sources of case-insensitive regular expressions. */
-export interface HttpFilter {
-  header?: string;
-  path?: string;
-  method?: string;
-  body?: { query: string; matches: string };
-  allOf?: HttpFilter[];
-  anyOf?: HttpFilter[];
 }
 
 /** Only these go through the pod, or only these stay; entries as in mirrord's filter syntax. */

@@ -119,7 +119,7 @@ export interface CallMethods {
   'incoming.unsubscribe': { params: { subscription: number }; result: Record<string, never> };
 }
 
-/** Exactly one of the fields. Regular expressions match anywhere and ignore case. */
+/** Exactly one of the fields. Regular expressions, of which there are the sources, match anywhere and ignore case. */
 export interface HttpFilter {
   /** On each `name: value`. */
   header?: string;

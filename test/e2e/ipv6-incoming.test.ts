@@ -6,7 +6,7 @@ import { apply, createNamespace, eventually, runInPod, settings } from '../suppo
 import { clusterEnv, preload, root } from '../support/spawn-app';
 import { killAgent } from './agents';
 import { type Addresses, codeMap, startPod, whyNoDualStack } from './dual-stack';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place, type Running } from './running';
 import { fixturePath } from './world';
 
 const reason = await whyNoDualStack();
@@ -77,8 +77,7 @@ const everyCall = (from: Peer): Call[] => {
 async function develop(env: Record<string, string>): Promise<Running> {
   place = createPlace();
   const args = ['-r', preload, fixturePath('ipv6-answers.cjs'), 'developer', JSON.stringify(developer)];
-  const variables = { ...clusterEnv('deployment/target', namespace), MIRRORD_PROGRESS: 'off', ...env };
-  app = startRunning(args, variables, { cwd: place.cwd });
+  app = place.run(args, { ...clusterEnv('deployment/target', namespace), MIRRORD_PROGRESS: 'off', ...env });
   await app.line('the developer to listen', (line) => line === 'up', 40_000);
   expect(app.stderr()).toBe('');
   return app;

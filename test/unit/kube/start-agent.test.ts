@@ -1,44 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../../src/config/load-config';
-import type { ResolvedConfig } from '../../../src/config/types';
-import type { MirrordError } from '../../../src/errors';
-import { retryWhileStarting, startAgent } from '../../../src/kube/start-agent';
-import type { AgentHandle, ProgressEvent } from '../../../src/kube/types';
-import { echo, refuse, ScriptedApi, status } from '../../support/scripted-api';
-import { ScriptedCluster } from '../../support/scripted-cluster';
-
-const JOBS = '/apis/batch/v1/namespaces/default/jobs';
-let api: ScriptedApi;
-let cluster: ScriptedCluster;
-let handles: AgentHandle[] = [];
-let progress: ProgressEvent[] = [];
-
-beforeEach(async () => {
-  api = await ScriptedApi.start();
-  cluster = new ScriptedCluster(api);
-  [handles, progress] = [[], []];
-});
-afterEach(async () => {
-  for (const handle of handles) handle.startup.finish();
-  await api.stop();
-});
-
-function config(agent: object = {}, target = 'pod/web-1'): ResolvedConfig {
-  return loadConfig({ target, kubeconfig: api.kubeconfig, agent }, {}, '/').config;
-}
-
-async function start(settings = config(), signal?: AbortSignal): Promise<AgentHandle> {
-  const handle = await startAgent(settings, (event) => progress.push(event), signal);
-  handles.push(handle);
-  return handle;
-}
-
-async function failure(settings = config(), signal?: AbortSignal): Promise<MirrordError> {
-  return start(settings, signal).then(
-    () => Promise.reject(new Error('it started')),
-    (error) => error,
-  );
-}
+import { describe, expect, it } from 'vitest';
+import { retryWhileStarting } from '../../../src/kube/start-agent';
+import type { AgentHandle } from '../../../src/kube/types';
+import { echo, refuse, status } from '../../support/scripted-api';
+import { api, cluster, config, failure, JOBS, progress, start } from './starting';
 
 /** Greets the agent as the link does: what it sends must come back. */
 async function greet(handle: AgentHandle): Promise<string> {

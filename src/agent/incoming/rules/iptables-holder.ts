@@ -21,23 +21,15 @@ export class IptablesHolder implements RuleHolder {
   #started = false;
   #closed = false;
 
-  /** Rejects with RULES_UNAVAILABLE. */
-  static async start(options: HolderOptions): Promise<IptablesHolder> {
-    await sweep();
-    const holder = new IptablesHolder(options);
-    try {
-      holder.#inUse = await showInUse(options.id);
-      await holder.replace([]);
-      holder.#started = true;
-      return holder;
-    } catch (error) {
-      void holder.close();
-      throw error;
-    }
+  constructor(options: HolderOptions) {
+    this.#options = options;
   }
 
-  private constructor(options: HolderOptions) {
-    this.#options = options;
+  async start(): Promise<void> {
+    await sweep();
+    this.#inUse = await showInUse(this.#options.id);
+    await this.replace([]);
+    this.#started = true;
   }
 
   async replace(redirects: Redirect[]): Promise<void> {

@@ -13,20 +13,13 @@ export class NftHolder implements RuleHolder {
   #keeping: NftTable | undefined;
   #closed = false;
 
-  /** Rejects with RULES_UNAVAILABLE where there is no nft, or the kernel knows no tables with an owner. */
-  static async start(options: HolderOptions): Promise<NftHolder> {
-    const holder = new NftHolder(options);
-    try {
-      await holder.replace([]);
-      return holder;
-    } catch (error) {
-      void holder.close();
-      throw error;
-    }
+  constructor(options: HolderOptions) {
+    this.#options = options;
   }
 
-  private constructor(options: HolderOptions) {
-    this.#options = options;
+  /** Rejects with RULES_UNAVAILABLE where there is no nft, or the kernel knows no tables with an owner. */
+  start(): Promise<void> {
+    return this.replace([]);
   }
 
   async replace(redirects: Redirect[]): Promise<void> {

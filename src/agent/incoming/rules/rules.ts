@@ -25,6 +25,8 @@ export interface HolderOptions {
 
 /** Keeps redirect rules in the network namespace of this process; they are gone when it dies. One call at a time. */
 export interface RuleHolder {
+  /** Once, first. Rejects with RULES_UNAVAILABLE; then it has to be closed. */
+  start(): Promise<void>;
   /** All rules from now on, in one step. Connections that were redirected before stay so. Rejects with a MirrordError. */
   replace(redirects: Redirect[]): Promise<void>;
   /** Takes everything away, which cuts connections that are still redirected. Resolves when it is gone, or can be left to the kernel. */

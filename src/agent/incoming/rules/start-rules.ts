@@ -7,8 +7,8 @@ import { NftHolder } from './nft-holder';
 import type { Exemption, RuleHolder } from './rules';
 
 const WAYS = [
-  ['nftables', NftHolder.start],
-  ['iptables', IptablesHolder.start],
+  ['nftables', NftHolder],
+  ['iptables', IptablesHolder],
 ] as const;
 
 /**
@@ -23,11 +23,14 @@ export async function startRules(
 ): Promise<RuleHolder> {
   const options = { id: randomBytes(4).toString('hex'), exemption, onLost };
   const reasons: unknown[] = [];
-  for (const [name, start] of WAYS) {
+  for (const [name, Holder] of WAYS) {
     if (SETTINGS.rules !== undefined && SETTINGS.rules !== name) continue;
+    const holder = new Holder(options);
     try {
-      return await start(options);
+      await holder.start();
+      return holder;
     } catch (error) {
+      void holder.close();
       reasons.push(error);
       log.warn(`no rules with ${name}: ${(error as Error).message}`);
     }
