@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { collectPrograms, findProgram, resolveIn } from './collect-programs.mjs';
+import { MACHINES, readElf } from './elf.mjs';
 import { makeForeignRoot } from './foreign-root.mjs';
 import { writeArchive } from './oci-archive.mjs';
 import { writeTar } from './tar.mjs';
@@ -46,9 +47,7 @@ if (!['x64', 'amd64', 'arm64'].includes(values.arch)) fail(`--arch must be amd64
 
 const architecture = values.arch === 'x64' ? 'amd64' : values.arch;
 const isForeign = architecture !== (process.arch === 'x64' ? 'amd64' : process.arch);
-const { root, node } = isForeign
-  ? makeForeignRoot(architecture, `${folder}dist/root-${architecture}`)
-  : { root: '/', node: process.execPath };
+const { root, node } = isForeign ? fetchForeign() : { root: '/', node: process.execPath };
 
 const programs = { [NODE]: node };
 for (const [tool, name] of Object.entries(TOOLS)) {
@@ -60,6 +59,11 @@ for (const [tool, name] of Object.entries(TOOLS)) {
   else console.error(`left out: ${tool} (install ${name} to have it in the image)`);
 }
 const files = collectPrograms(programs, root);
+for (const [path, { content }] of files) {
+  const { machine } = readElf(content) ?? {};
+  if (machine !== undefined && machine !== MACHINES[architecture])
+    fail(`${path} is not a program for ${architecture}: its ELF header names machine ${machine}`);
+}
 const text = (content, mode = 0o644) => ({ mode, content: Buffer.from(content) });
 files.set('/etc/passwd', text('root:x:0:0:root:/:/bin/false\n'));
 files.set('/etc/group', text('root:x:0:\n'));
@@ -99,6 +103,14 @@ function layerOf(files, folders) {
     ...[...files].map(([path, file]) => ({ path: path.slice(1), ...file })),
   ];
   return writeTar(entries.sort((a, b) => (a.path < b.path ? -1 : 1)));
+}
+
+function fetchForeign() {
+  try {
+    return makeForeignRoot(architecture, `${folder}dist/root-${architecture}`);
+  } catch (error) {
+    return fail(error.message);
+  }
 }
 
 function fail(message) {

@@ -1,3 +1,4 @@
+export const MACHINES: Record<'amd64' | 'arm64', number>;
 export function readElf(
   bytes: Buffer,
-): { interpreter: string | undefined; needed: string[]; paths: string[] } | undefined;
+): { machine: number; interpreter: string | undefined; needed: string[]; paths: string[] } | undefined;

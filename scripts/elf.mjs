@@ -8,13 +8,17 @@ const STRINGS = 5n;
 const RPATH = 15n;
 const RUNPATH = 29n;
 
+/** What such a file says it is for. */
+export const MACHINES = { amd64: 62, arm64: 183 };
+
 /**
  * @param {Buffer} bytes
- * @returns {{interpreter: string|undefined, needed: string[], paths: string[]}|undefined} undefined for what is no 64-bit
+ * @returns {{machine: number, interpreter: string|undefined, needed: string[], paths: string[]}|undefined} undefined for what is no 64-bit
  *   little-endian ELF file, such as a script; paths: folders the file itself names, with $ORIGIN
  */
 export function readElf(bytes) {
   if (bytes.length < 64 || bytes.readUInt32BE(0) !== 0x7f454c46 || bytes[4] !== 2 || bytes[5] !== 1) return undefined;
+  const machine = bytes.readUInt16LE(18);
   const at = Number(bytes.readBigUInt64LE(32));
   const [size, count] = [bytes.readUInt16LE(54), bytes.readUInt16LE(56)];
   const segments = Array.from({ length: count }, (_, index) => {
@@ -26,7 +30,7 @@ export function readElf(bytes) {
   const textAt = (from) => bytes.toString('latin1', from, bytes.indexOf(0, from));
   const interpreter = of(INTERPRETER) && textAt(of(INTERPRETER).offset);
   const dynamic = of(DYNAMIC);
-  if (!dynamic) return { interpreter, needed: [], paths: [] };
+  if (!dynamic) return { machine, interpreter, needed: [], paths: [] };
   const entries = [];
   for (let from = dynamic.offset; from < dynamic.offset + dynamic.length; from += 16) {
     entries.push([bytes.readBigUInt64LE(from), Number(bytes.readBigUInt64LE(from + 8))]);
@@ -35,5 +39,6 @@ export function readElf(bytes) {
   const home = segments.find((s) => s.type === LOAD && address >= s.address && address < s.address + s.length);
   const strings = home ? address - home.address + home.offset : address;
   const texts = (...tags) => entries.filter(([tag]) => tags.includes(tag)).map(([, value]) => textAt(strings + value));
-  return { interpreter, needed: texts(NEEDED), paths: texts(RPATH, RUNPATH).flatMap((text) => text.split(':')) };
+  const paths = texts(RPATH, RUNPATH).flatMap((text) => text.split(':'));
+  return { machine, interpreter, needed: texts(NEEDED), paths };
 }

@@ -17,9 +17,10 @@ const PACKAGES = [
 ];
 
 /**
- * @param {string} architecture as Debian and Node call it: `arm64`
+ * @param {string} architecture as Debian calls it: `arm64`
  * @param {string} folder what is in it already is used again
  * @returns {{root: string, node: string}}
+ * @throws {Error} whose message says what could not be fetched, and what to do
  */
 export function makeForeignRoot(architecture, folder) {
   const root = resolve(folder);
@@ -60,7 +61,7 @@ function downloadPackages(architecture, work) {
 
 /** npm has Node's own builds as packages, one for each platform. */
 function downloadNode(architecture, work) {
-  const name = `node-linux-${architecture}@${process.version.slice(1)}`;
+  const name = `node-linux-${architecture === 'amd64' ? 'x64' : architecture}@${process.version.slice(1)}`;
   run('npm', ['pack', '--silent', '--pack-destination', work, name]);
   const [archive] = readdirSync(work).filter((file) => file.endsWith('.tgz'));
   run('tar', ['-xzf', join(work, archive), '-C', work, 'package/bin/node']);
@@ -68,5 +69,14 @@ function downloadNode(architecture, work) {
 }
 
 function run(command, args) {
-  execFileSync(command, args, { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 64 * 1024 * 1024 });
+  try {
+    execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 * 1024 * 1024 });
+  } catch (cause) {
+    const why = cause.code === 'ENOENT' ? 'it is not installed' : String(cause.stderr || cause.message).trim();
+    throw new Error(
+      `The programs of another architecture cannot be fetched by ${command}: ${why}\n` +
+        'It takes apt-get, dpkg-deb, npm and a network. Elsewhere build on a machine of that architecture, and join both archives with --merge.',
+      { cause },
+    );
+  }
 }

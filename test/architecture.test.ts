@@ -181,6 +181,11 @@ describe('sizes', () => {
 });
 
 describe('words', () => {
+  it('sockets of ours are reset by resetSocket: resetAndDestroy can leave a handle that keeps a thread from ending', () => {
+    const calling = files.filter((name) => /\.resetAndDestroy\(/.test(readFileSync(join(src, name), 'utf8')));
+    expect(calling.filter((name) => !name.startsWith('patches/'))).toEqual([]);
+  });
+
   it('agent code says agent, pod, client, and never local or remote', () => {
     const found = files
       .filter((file) => file.startsWith('agent/'))

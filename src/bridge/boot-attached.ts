@@ -1,6 +1,8 @@
+import type { Values } from '../config/flatten';
+import type { LoadedConfig } from '../config/load-config';
 import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import { isMirrordError, MirrordError } from '../errors';
-import type { AgentHandoff, ChosenTarget, DialHandoff, Progress } from '../kube/types';
+import type { AgentHandoff, ChosenTarget, DialHandoff } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { Dial, Transport } from '../tunnel/transport';
 import { connectTunnel } from '../tunnel/tunnel';
@@ -23,6 +25,8 @@ export interface WithoutOwner {
   dialHandoff(): Promise<DialHandoff>;
   ownerBoot(): Promise<(overrides: ConfigOverrides) => Boot>;
   bringUpAgent(): Promise<(config: ResolvedConfig, options: BringUpOptions) => Promise<RunningAgent>>;
+  reloadConfig(): Promise<(values: Values, env: NodeJS.ProcessEnv) => LoadedConfig>;
+  unpackWish(): Promise<(packed: string) => Values>;
 }
 
 /** A process that joins the session of its parent: a session of its own with the agent, over a transport that is lent. */
@@ -36,7 +40,8 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
       attachment = await attachToOwner(address, { signal: context.signal });
     } catch (error) {
       if (!isOwnerGone(error)) throw error;
-      return startAfterOwner(error, context, withoutOwner);
+      if (address.wish === undefined) throw error;
+      return startAfterOwner(address.wish, context, withoutOwner);
     }
     const { facts, handoff } = attachment.answer;
     let at = handoff.target;
@@ -54,13 +59,12 @@ export function attachedBoot(session: string, withoutOwner: WithoutOwner): Boot 
     });
     const link = new LastingLink(first, {
       async renew(signal) {
-        const { restart } = attachment.answer;
         try {
           attachment = await attachToOwner(address, { signal });
           at = attachment.answer.handoff.target;
         } catch (error) {
-          if (!isOwnerGone(error) || !restart) throw error;
-          const { link, handle } = await startAlone(restart, signal, context.progress, withoutOwner);
+          if (!isOwnerGone(error) || address.wish === undefined) throw error;
+          const { link, handle } = await startAlone(address.wish, signal, context, withoutOwner);
           context.progress({ type: 'warn', step: 'link', text: described(at, handle.handoff) });
           at = handle.handoff.target;
           return link;
@@ -122,29 +126,28 @@ function connectThrough(
   });
 }
 
-/**
- * The owner ended before this process was started, and with it went what it would have handed over. What is left is what the
- * environment and the files say; the variables of the pod were inherited.
- */
-async function startAfterOwner(cause: unknown, context: BootContext, withoutOwner: WithoutOwner): Promise<Booted> {
+/** The owner ended before this process was started, which begins anew with what that was asked for. The variables were inherited. */
+async function startAfterOwner(wish: string, context: BootContext, withoutOwner: WithoutOwner): Promise<Booted> {
+  const loaded = await grant(wish, context, withoutOwner);
   const boot = (await withoutOwner.ownerBoot())({});
-  try {
-    return await boot(context);
-  } catch (error) {
-    // Nobody has named a target: then this says more.
-    throw isMirrordError(error) && error.code === 'TARGET_MISSING' ? cause : error;
-  }
+  return boot({ ...context, files: Promise.resolve({ loaded, kubeconfig: undefined }) });
+}
+
+async function grant(wish: string, { env }: BootContext, withoutOwner: WithoutOwner): Promise<LoadedConfig> {
+  const [reloadConfig, unpackWish] = await Promise.all([withoutOwner.reloadConfig(), withoutOwner.unpackWish()]);
+  return reloadConfig(unpackWish(wish), env);
 }
 
 /** Neither owner nor agent: the Job's name is the same for everybody, so the processes that are left meet at one agent. */
 async function startAlone(
-  config: ResolvedConfig,
+  wish: string,
   signal: AbortSignal,
-  tell: Progress,
+  context: BootContext,
   withoutOwner: WithoutOwner,
 ): Promise<RunningAgent> {
+  const { config } = await grant(wish, context, withoutOwner);
   const bringUp = await withoutOwner.bringUpAgent();
-  return bringUp(config, { progress: () => {}, signal, tell });
+  return bringUp(config, { progress: () => {}, signal, tell: context.progress });
 }
 
 /** Without the owner nobody watches the pods: that one has gone shows by the end of its agent. */

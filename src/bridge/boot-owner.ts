@@ -2,12 +2,13 @@ import type { LoadedConfig } from '../config/load-config';
 import type { ConfigOverrides, ResolvedConfig } from '../config/types';
 import { startAgent } from '../kube/start-agent';
 import { leaveTerminal, takeTerminal } from '../kube/terminal';
-import type { GuardedJob } from '../kube/types';
+import type { GuardedJob, Progress } from '../kube/types';
 import type { Boot, BootContext } from './boot';
 import { bringUpAgent } from './bring-up';
 import type { BringUp } from './following';
 import type { StartInput } from './messages';
 import { Reaper } from './reaper';
+import { absoluteKubeconfig, packWish } from './wish';
 
 /** What a start may take beyond the agent's own limit: reading, finding the target, the first round trips. */
 const BESIDE_AGENT_MS = 30_000;
@@ -27,18 +28,18 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
 
   async function boot(context: BootContext) {
     const files = await context.files;
-    const { config, warnings } = files?.loaded ?? (await load(overrides, context));
+    const { config: loaded, warnings, values } = files?.loaded ?? (await load(overrides, context));
+    const config = { ...loaded, kubeconfig: absoluteKubeconfig(loaded.kubeconfig, context.env) };
     context.onConfig({
       startLimitMs: config.agent.startupTimeout * 1_000 + BESIDE_AGENT_MS,
       onFailure: config.onFailure,
     });
     for (const text of warnings) context.progress({ type: 'warn', step: 'config', text });
-    const { progress, signal } = context;
+    const { signal } = context;
+    const progress = loadAheadOnce(context.progress);
     const reaper = new Reaper();
     const start = (guard: (job: GuardedJob) => void) => startAgent(config, progress, signal, guard, files?.kubeconfig);
-    const bringing = bringUpAgent(config, { progress, signal, reaper, tell: progress, start });
-    loadAhead();
-    const agent = await bringing;
+    const agent = await bringUpAgent(config, { progress, signal, reaper, tell: progress, start });
     try {
       const { openSession } = await import('./open-session');
       return await openSession(config, agent, {
@@ -46,6 +47,7 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
         expectsChildren,
         reaper,
         signal,
+        wish: packWish(values, context.env),
         bringUp: quietly(config, progress),
       });
     } catch (error) {
@@ -55,12 +57,27 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
   }
 }
 
-/** What the later steps need is loaded while answers of the cluster are on their way, in pieces so that none waits for long. */
+/** Modules of Node's own that are used after the first answers: `cluster` by every server that listens. */
+const USED_LATER = ['node:cluster', 'node:child_process', 'node:v8'];
+
+/** Begins to load what the later steps need when the first request leaves. */
+function loadAheadOnce(tell: Progress): Progress {
+  let begun = false;
+  return (event) => {
+    tell(event);
+    if (begun || event.step === 'cluster') return;
+    begun = true;
+    loadAhead();
+  };
+}
+
+/** While answers of the cluster are on their way, in pieces so that none waits for long. */
 function loadAhead(): void {
   const pieces = [
     () => import('../kube/dial-channels'),
     () => import('../tunnel/tunnel'),
     () => import('./open-session'),
+    ...USED_LATER.map((name) => async () => process.getBuiltinModule(name)),
   ];
   const next = () =>
     void pieces

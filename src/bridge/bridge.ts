@@ -247,10 +247,11 @@ export class Bridge {
     if (this.dead) return;
     this.dead = sessionClosed('another call');
     const { words } = this.spawned.memory;
+    // Before the worker knows: it may count its first step before this thread looks.
+    let seen = Atomics.load(words, Word.lastWords);
     this.post({ type: 'close', hurry: true });
     const last = now() + limitMs + LAST_WORDS.limitMs + LAST_WORDS.stallMs;
     let until = now() + limitMs;
-    let seen = Atomics.load(words, Word.lastWords);
     for (;;) {
       const progress = Atomics.load(words, Word.lastWords);
       // The worker gives up before this thread does, and says how it ended.

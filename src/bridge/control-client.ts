@@ -75,7 +75,7 @@ async function greetOwner(
     signal?.throwIfAborted();
     const reason = (cause as Error).message;
     throw new MirrordError('ATTACH_FAILED', `cannot join the session of the parent process: ${reason}`, {
-      hint: 'The process that owned the session has probably ended. Name a target (MIRRORD_TARGET) for a session of its own, or start this program from a process that has one.',
+      hint: 'The process that owned the session has probably ended. Start this program from a process that has one, or without MIRRORD_SESSION and with a target of its own (MIRRORD_TARGET).',
       cause,
     });
   }

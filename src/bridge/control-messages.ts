@@ -1,4 +1,3 @@
-import type { ResolvedConfig } from '../config/types';
 import type { AgentHandoff } from '../kube/types';
 import type { SessionFacts } from './messages';
 
@@ -23,6 +22,4 @@ export interface ControlAnswer {
   /** Agents of the other pods of the target. */
   others?: AgentHandoff[];
   facts: SessionFacts;
-  /** With what a process starts an agent when there is neither an owner nor an agent any more. Free of values for variables. */
-  restart?: ResolvedConfig;
 }

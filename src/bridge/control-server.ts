@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,8 +24,6 @@ const MAX_WAITING = 1_024;
 export interface ControlServer {
   /** Value of MIRRORD_SESSION. */
   readonly session: string;
-  /** What is left of it when this process is killed; undefined where nothing is. */
-  readonly folder: string | undefined;
   /** The agents have changed: tells those who watch them. */
   changed(): void;
   /**
@@ -35,6 +33,15 @@ export interface ControlServer {
   close(limitMs: number): Promise<void>;
 }
 
+export interface ControlServerOptions {
+  /** An agent by its token, beside the one that `answer` names. */
+  find?: (token: string) => Pick<AgentHandle, 'handoff' | 'dial'> | undefined;
+  /** Is told of the folder before there is one: what would be left when this process is killed. */
+  beforeFolder?: (path: string) => void;
+  /** For those who come when this process has ended: see `packWish`. */
+  wish?: string | undefined;
+}
+
 /**
  * The socket through which child processes join the session: they say the secret, get what they need to know, and from then
  * on the connection is a transport to the agent, piped on undecoded.
@@ -42,10 +49,10 @@ export interface ControlServer {
 export async function startControlServer(
   answer: () => ControlAnswer,
   spare: SpareTransport,
-  find: (token: string) => Pick<AgentHandle, 'handoff' | 'dial'> | undefined = () => undefined,
+  { find = () => undefined, beforeFolder = () => {}, wish }: ControlServerOptions = {},
 ): Promise<ControlServer> {
   const secret = randomBytes(32).toString('hex');
-  const place = choosePlace();
+  const place = makePlace(beforeFolder);
   const sockets = new Set<Socket>();
   const watchers = new Set<Socket>();
   const presence = new Presence();
@@ -85,17 +92,13 @@ export async function startControlServer(
     if (place.folder) chmodSync(place.path, 0o600);
   } catch (cause) {
     place.remove();
-    throw new MirrordError('CONTROL_SOCKET', `cannot listen on ${place.path}: ${(cause as Error).message}`, {
-      hint: 'Child processes join the session through this socket. TMPDIR names the folder it is made in.',
-      cause,
-    });
+    throw noSocket(place.path, cause);
   }
   server.on('error', () => {});
   // A worker that crashes has no time for close().
   process.once('exit', place.remove);
   return {
-    session: formatSession({ path: place.path, secret }),
-    folder: place.folder,
+    session: formatSession({ path: place.path, secret, wish }),
     changed() {
       for (const socket of watchers) {
         // Who does not read has no use for it, and is told no more.
@@ -128,19 +131,33 @@ interface Place {
 }
 
 /** A fresh folder that only this user may enter; on Windows a pipe name that cannot be guessed. */
-function choosePlace(): Place {
+function makePlace(beforeFolder: (path: string) => void): Place {
   if (process.platform === 'win32') {
     return { path: `\\\\.\\pipe\\mirrord-${randomBytes(16).toString('hex')}`, folder: undefined, remove() {} };
   }
   for (const base of [tmpdir(), '/tmp']) {
-    // mkdtemp appends six characters; the folder has mode 0700 from the start.
-    if (Buffer.byteLength(join(base, 'mirrord-XXXXXX', 'control')) >= MAX_SOCKET_PATH) continue;
-    const folder = mkdtempSync(join(base, 'mirrord-'));
+    // Not by mkdtemp, which tells the name when it is too late. Nobody has that name: it cannot be guessed either.
+    const folder = join(base, `mirrord-${randomBytes(9).toString('base64url')}`);
+    const path = join(folder, 'control');
+    if (Buffer.byteLength(path) >= MAX_SOCKET_PATH) continue;
+    beforeFolder(folder);
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+    } catch (cause) {
+      throw noSocket(path, cause);
+    }
     const remove = () => rmSync(folder, { recursive: true, force: true });
-    return { path: join(folder, 'control'), folder, remove };
+    return { path, folder, remove };
   }
   throw new MirrordError('CONTROL_SOCKET', `the path of the temporary folder is too long for a socket: ${tmpdir()}`, {
     hint: 'Set TMPDIR to a folder with a shorter path.',
+  });
+}
+
+function noSocket(path: string, cause: unknown): MirrordError {
+  return new MirrordError('CONTROL_SOCKET', `cannot listen on ${path}: ${(cause as Error).message}`, {
+    hint: 'Child processes join the session through this socket. TMPDIR names the folder it is made in.',
+    cause,
   });
 }
 

@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ResolvedConfig } from '../config/types';
 import type { Progress, ProgressEvent } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
 import type { Booted } from './boot';
 import type { ControlAnswer } from './control-messages';
-import { startControlServer } from './control-server';
+import { type ControlServer, startControlServer } from './control-server';
 import { type BringUp, type FollowedAgent, Following } from './following';
 import { LastingLink } from './lasting-link';
 import type { SessionFacts } from './messages';
@@ -22,6 +23,8 @@ export interface OpenSessionOptions {
   bringUp?: BringUp;
   /** Gives the start up. */
   signal?: AbortSignal;
+  /** For programs that are started when this process has ended: see `packWish`. */
+  wish?: string | undefined;
 }
 
 /**
@@ -31,7 +34,7 @@ export interface OpenSessionOptions {
 export async function openSession(
   config: Pick<ResolvedConfig, 'feature'> & Partial<ResolvedConfig>,
   agent: FollowedAgent,
-  { progress, expectsChildren = false, reaper, bringUp, signal }: OpenSessionOptions,
+  { progress, expectsChildren = false, reaper, bringUp, signal, wish }: OpenSessionOptions,
 ): Promise<Booted> {
   let { handle } = agent;
   let leftPod: string | undefined;
@@ -43,22 +46,23 @@ export async function openSession(
     handoff: handle.handoff,
     others: others().map(({ handoff }) => handoff),
     facts: forChildren(facts!),
-    ...(bringUp && { restart: withoutValues(config as ResolvedConfig) }),
   });
-  const listening = startControlServer(answer, spare, (token) =>
-    others().find(({ handoff }) => handoff.token === token),
-  );
+  let listening: Promise<ControlServer> | undefined;
+  const listen = () =>
+    startControlServer(answer, spare, {
+      wish,
+      find: (token) => others().find(({ handoff }) => handoff.token === token),
+      beforeFolder: (path) => reaper?.guardFolder(path),
+    });
   try {
     const { env } = config.feature;
-    const asked = Promise.all([
+    const asked = [
       agent.link.call('info', {}),
       env.enabled ? agent.link.call('env', { include: env.include, exclude: env.exclude }) : undefined,
-      listening,
-    ]);
-    // While the answers are on their way: a fork blocks for milliseconds.
-    setImmediate(() => reaper?.prepare());
-    const [info, pod, control] = await asked;
-    if (control.folder) reaper?.guardFolder(control.folder);
+    ] as const;
+    // While the answers are on their way: the fork of the helper that guards the folder blocks for milliseconds.
+    listening = setImmediate().then(listen);
+    const [control, info, pod] = await Promise.all([listening, ...asked]);
     facts = { target: handle.handoff.target, info: info.result, feature: config.feature };
     if (expectsChildren) spare.prepare();
     progress({ type: 'done', step: 'link', text: `connected: this process runs as ${describe(facts)}` });
@@ -101,7 +105,7 @@ export async function openSession(
   } catch (error) {
     following?.close();
     spare.close();
-    void listening.then((control) => control.close(0)).catch(() => {});
+    void listening?.then((control) => control.close(0)).catch(() => {});
     await agent.link.close();
     throw error;
   }
@@ -122,12 +126,8 @@ function lost(reason: string): string {
 
 /** A child has inherited the variables: values given in the configuration need not travel once more. */
 function forChildren(facts: SessionFacts): SessionFacts {
-  return { ...facts, feature: withoutValues(facts).feature };
-}
-
-function withoutValues<T extends Pick<ResolvedConfig, 'feature'>>(config: T): T {
-  const { feature } = config;
-  return { ...config, feature: { ...feature, env: { ...feature.env, override: {}, mapping: {} } } };
+  const { feature } = facts;
+  return { ...facts, feature: { ...feature, env: { ...feature.env, override: {}, mapping: {} } } };
 }
 
 function describe({ target, info }: SessionFacts): string {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import type { GuardedJob } from '../kube/types';
 
@@ -33,8 +33,8 @@ export class Reaper {
     this.#file = file;
   }
 
-  /** Starts the helper, should it not run yet: a fork blocks for milliseconds, best spent while an answer is on its way. */
-  prepare(): void {
+  /** Starts the helper, should it not run yet: a fork, which blocks for milliseconds. */
+  #prepare(): void {
     if (this.#child) return;
     if (process.platform === 'win32') this.#start(process.execPath, [this.#file]);
     else this.#start('/bin/sh', ['-c', SCRIPT, process.execPath, this.#file]);
@@ -50,7 +50,7 @@ export class Reaper {
     if (this.#child) this.#say('forget');
   }
 
-  /** From now on the end of this process removes that folder. */
+  /** From now on the end of this process removes that folder, be it there yet or not. */
   guardFolder(path: string): void {
     if (!path.includes('\n')) this.#say(`folder ${path}`);
   }
@@ -60,12 +60,14 @@ export class Reaper {
   }
 
   #say(line: string): void {
-    this.prepare();
+    this.#prepare();
     const stdin = this.#child?.stdin;
     if (stdin?.writable) stdin.write(`${line}\n`);
   }
 
   #start(command: string, args: string[]): void {
+    // Loaded late: a start spends what it takes while the cluster answers.
+    const { spawn } = process.getBuiltinModule('node:child_process');
     // A group of its own: Ctrl-C is meant for the app's.
     const child = spawn(command, args, { detached: true, stdio: ['pipe', 'ignore', 'ignore'], windowsHide: true });
     this.#child = child;

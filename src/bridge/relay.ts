@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { isMirrordError } from '../errors';
 import type { AgentLink, MuxStream } from '../protocol/session-types';
-import { spliceSocket } from '../protocol/splice';
+import { resetSocket, spliceSocket } from '../protocol/splice';
 import { deliverLastWords, type LastWords, type LastWordsLimits } from './last-words';
 import { loseConnection } from './lose-connection';
 import type { WireOutcome } from './messages';
@@ -70,8 +70,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
       join(expected.id, socket);
       return;
     }
-    if (unmatched.size >= maxUnmatched) return void socket.resetAndDestroy();
-    const timer = setTimeout(() => socket.resetAndDestroy(), matchMs);
+    if (unmatched.size >= maxUnmatched) return void resetSocket(socket);
+    const timer = setTimeout(() => resetSocket(socket), matchMs);
     const entry = { socket, timer };
     unmatched.set(source, entry);
     socket.once('close', () => {
@@ -83,7 +83,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   function join(id: number, socket: Socket): void {
     const stream = opened.get(id);
     opened.delete(id);
-    if (!stream) return void socket.resetAndDestroy();
+    if (!stream) return void resetSocket(socket);
     joined.set(socket, stream);
     socket.once('close', () => joined.delete(socket));
     spliceSocket(stream, socket, loseConnection);

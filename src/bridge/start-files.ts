@@ -1,9 +1,9 @@
-import { type LoadedConfig, loadConfig } from '../config/load-config';
+import { type LoadedConfig, loadConfig, reloadConfig } from '../config/load-config';
 import { type Kubeconfig, kubeconfigPaths } from '../kube/kubeconfig';
 import { parseKubeconfig, readKubeconfig } from '../kube/read-kubeconfig';
 
 // For the worker, which reads them seldom: its bundle has these from here.
-export { loadConfig, parseKubeconfig, readKubeconfig };
+export { loadConfig, parseKubeconfig, readKubeconfig, reloadConfig };
 
 /** What the start of an owner reads of files and variables. Holds secrets; stays within the process. */
 export interface StartFiles {

@@ -1,4 +1,3 @@
-import { serialize } from 'node:v8';
 import type { MessagePort } from 'node:worker_threads';
 import type { Reply } from './messages';
 import { PACKED_STAT_BYTES, packStat } from './packed-stat';
@@ -14,13 +13,21 @@ export function replySync(memory: SharedMemory, replies: MessagePort, id: number
   publish(words, Word.replied, id);
 }
 
+let loaded: typeof import('node:v8') | undefined;
+
+/** Takes milliseconds to load, which a start does not have: it does so while the cluster answers. */
+function v8(): typeof import('node:v8') {
+  loaded ??= process.getBuiltinModule('node:v8');
+  return loaded;
+}
+
 /** Writes it into shared memory if it has room there. */
 function writeReply({ words, payload }: SharedMemory, reply: Reply): number {
   const raw = reply.ok ? reply.raw : undefined;
   const room = payload.length - (raw?.length ?? 0);
   if (room < PACKED_STAT_BYTES) return ReplyForm.onPort;
   const packed = reply.ok && packStat(reply.result, payload);
-  const meta = packed ? undefined : serialize(withoutRaw(reply));
+  const meta = packed ? undefined : v8().serialize(withoutRaw(reply));
   const metaLength = meta?.length ?? PACKED_STAT_BYTES;
   if (metaLength > room) return ReplyForm.onPort;
   if (meta) payload.set(meta, 0);

@@ -7,6 +7,8 @@ const withoutOwner: WithoutOwner = {
   dialHandoff: async () => (await import('../kube/dial-handoff')).dialHandoff,
   ownerBoot: async () => (await import('./boot-owner')).ownerBoot,
   bringUpAgent: async () => (await import('./bring-up')).bringUpAgent,
+  reloadConfig: async () => (await import('../config/load-config')).reloadConfig,
+  unpackWish: async () => (await import('./wish')).unpackWish,
 };
 
 /** Entry of the worker's bundle. What only one of the two roles needs is loaded by that one alone: a start has to be quick. */

@@ -1,7 +1,7 @@
 import { MirrordError } from '../errors';
 import { readEnvironment } from './environment';
 import { findConfigFile } from './find-config-file';
-import { flatten, type GivenValue, type Layer } from './flatten';
+import { flatten, type GivenValue, type Layer, type Values } from './flatten';
 import { HTTP_FILTERS } from './http-filter';
 import { readConfigFile } from './read-config-file';
 import { resolveConfig } from './resolve-config';
@@ -14,6 +14,8 @@ export interface LoadedConfig {
   config: ResolvedConfig;
   /** Full sentences about keys that have no effect or look misspelt. */
   warnings: string[];
+  /** What was given, of all layers. May hold secrets. */
+  values: Values;
 }
 
 /**
@@ -36,7 +38,12 @@ export function loadConfig(overrides: ConfigOverrides, env: NodeJS.ProcessEnv, c
     throw missingTarget(file ? `read: ${file.path}` : `no configuration file was found from ${cwd} upwards`);
   }
   const { config, warnings } = resolveConfig(values, env);
-  return { config, warnings: [...layers.flatMap((layer) => layer.warnings), ...warnings] };
+  return { config, warnings: [...layers.flatMap((layer) => layer.warnings), ...warnings], values };
+}
+
+/** The configuration from what another process was given, which has been checked, and warned of, there. */
+export function reloadConfig(values: Values, env: NodeJS.ProcessEnv): LoadedConfig {
+  return { config: resolveConfig(values, env).config, warnings: [], values };
 }
 
 function merge(layers: Layer[]): Map<string, GivenValue> {

@@ -1,5 +1,3 @@
-import { isatty } from 'node:tty';
-
 let ours = false;
 
 /** Nobody else reads from the terminal: a plug-in that asks for a password may have it. */
@@ -14,6 +12,6 @@ export function leaveTerminal(): void {
 
 /** Why a plug-in cannot ask anything; undefined when it can. `process.stdin` would not tell: in a worker it is no terminal. */
 export function whyNotAsk(): string | undefined {
-  if (!isatty(0)) return 'standard input is none';
+  if (!process.getBuiltinModule('node:tty').isatty(0)) return 'standard input is none';
   return ours ? undefined : 'it belongs to the app that runs';
 }

@@ -76,6 +76,6 @@ function createContext(bridge: Bridge, ready: ReadyData, registerPath: string): 
 
 /** The folder of the control socket, which belongs to the session alone. A Windows pipe has none. */
 function sessionFolder(session: string): string | undefined {
-  const path = session.slice(0, session.lastIndexOf(':'));
-  return isAbsolute(path) && !path.startsWith('\\\\.\\pipe') ? dirname(path) : undefined;
+  // What follows the path has no separator in it.
+  return isAbsolute(session) && !session.startsWith('\\\\.\\pipe') ? dirname(session) : undefined;
 }

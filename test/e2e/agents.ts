@@ -43,27 +43,44 @@ export async function deleteAgentPod(namespace: string): Promise<void> {
   }
 }
 
-/** Kills a process of the agent from inside its own pod, which sees all processes of the node. */
+/** Kills a process of the agent. */
 export async function killAgent(namespace: string, which: 'supervisor' | 'worker'): Promise<void> {
+  await inAgent(namespace, which, "process.kill(Number(found.pid), 'SIGKILL')");
+}
+
+/** The names of the nftables tables that the agent's target has: `table inet mirrord_…`, a line each. */
+export async function tablesOfTarget(namespace: string): Promise<string> {
+  const command = ['nft', 'list', 'tables'];
+  return inAgent(
+    namespace,
+    'worker',
+    `require('child_process').execFileSync('nsenter', ['--target', found.pid, '--net', '--', ...${JSON.stringify(command)}], { stdio: 'inherit' })`,
+  );
+}
+
+/** Runs a script in the agent's own pod, which sees all processes of the node, with one of its processes in `found`. */
+async function inAgent(namespace: string, which: 'supervisor' | 'worker', script: string): Promise<string> {
   const pod = (await agentPods(namespace)).find(({ status }) => status?.phase === 'Running');
   if (!pod) throw new Error('there is no agent that runs');
   const { args } = pod.spec!.containers[0]!;
   const id = args![args!.indexOf('--container-id') + 1]!;
-  const stderr = new PassThrough();
-  let text = '';
-  stderr.on('data', (chunk) => (text += chunk));
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  let [out, err] = ['', ''];
+  stdout.on('data', (chunk) => (out += chunk));
+  stderr.on('data', (chunk) => (err += chunk));
   await new Promise<void>((resolve, reject) => {
-    const command = ['node', '-e', KILL, id, which];
+    const command = ['node', '-e', FIND + script, id, which];
     const name = pod.metadata!.name!;
     new Exec(config)
-      .exec(namespace, name, 'mirrord-agent', command, null, stderr, null, false, () => resolve())
+      .exec(namespace, name, 'mirrord-agent', command, stdout, stderr, null, false, () => resolve())
       .catch(reject);
   });
-  if (text.includes('not found')) throw new Error(text);
+  if (err.includes('Error: ')) throw new Error(err);
+  return out;
 }
 
 /** The supervisor has the target's id in its arguments; the worker is its child. */
-const KILL = `
+const FIND = `
   const fs = require('fs');
   const [id, which] = process.argv.slice(1);
   const all = fs.readdirSync('/proc').filter(Number).flatMap((pid) => {
@@ -76,5 +93,4 @@ const KILL = `
   const worker = all.find(({ words, parent }) => words.includes('--worker') && parent === supervisor?.pid);
   const found = which === 'worker' ? worker : supervisor;
   if (!found) throw new Error(which + ' not found');
-  process.kill(Number(found.pid), 'SIGKILL');
 `;

@@ -1,3 +1,4 @@
+import { watch } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { agentJobs, core, eventually, runInPod, waitForDeployment } from '../support/cluster';
 import { preload } from '../support/spawn-app';
@@ -61,6 +62,20 @@ describe('a start that is cut off', () => {
     },
     60_000,
   );
+
+  it('when the folder of the control socket has just come leaves no folder', async () => {
+    const { child, exited } = start('started.cjs', { MIRRORD_AGENT_GRACE: '10' });
+    const watcher = watch(place.tmp, (_event, name) => {
+      if (name?.startsWith('mirrord-')) child.kill('SIGKILL');
+    });
+    try {
+      expect((await exited).signal).toBe('SIGKILL');
+    } finally {
+      watcher.close();
+    }
+    await nothingHere();
+    await nothingLeft(world.namespace, 90_000);
+  }, 150_000);
 });
 
 describe('an app that is killed', () => {

@@ -1,6 +1,8 @@
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { core, eventually, waitForDeployment } from '../support/cluster';
-import { cli, preload } from '../support/spawn-app';
+import { cli, preload, root } from '../support/spawn-app';
 import { agentPods, deleteAgentJob, killAgent, nothingLeft } from './agents';
 import { createPlace, type Place, type Running, startRunning } from './running';
 import { createWorld, fixturePath, type World } from './world';
@@ -55,15 +57,42 @@ it.each(['worker', 'supervisor'] as const)(
   LIMIT_MS,
 );
 
-it(
-  'a program that is started when mirrord exec was killed starts a session of its own',
-  async () => {
-    const script = `while [ ! -e go ]; do sleep 0.1; done; "${process.execPath}" "${fixturePath('child-facts.cjs')}"`;
-    const target = ['--target', 'deployment/target', '-n', world.namespace];
-    const { child, line, exited } = start(
-      [cli, 'exec', ...target, '--', 'sh', '-c', `echo '{"waits":true}'; ${script}`],
-      { MIRRORD_TARGET: undefined, MIRRORD_TARGET_NAMESPACE: undefined },
-    );
+/** Who starts the shell that goes on, with what of their own: none of it is in the shell's environment. */
+const owners: Record<string, (shell: string[]) => [args: string[], file?: object]> = {
+  'mirrord exec': (shell) => [
+    [
+      cli,
+      'exec',
+      '--target',
+      'deployment/target',
+      '-n',
+      world.namespace,
+      '--kubeconfig',
+      'cluster.yaml',
+      '--',
+      ...shell,
+    ],
+  ],
+  'a process with startSession()': (shell) => [
+    [fixturePath('session-and-shell.cjs'), JSON.stringify({ namespace: world.namespace, shell })],
+  ],
+  'a process with a configuration file': (shell) => [
+    ['-r', preload, fixturePath('session-and-shell.cjs'), JSON.stringify({ shell })],
+    { target: { path: 'deployment/target', namespace: world.namespace }, kubeconfig: 'cluster.yaml' },
+  ],
+};
+
+it.each(Object.keys(owners))(
+  'a program that is started when %s was killed starts the session that was wanted there',
+  async (owner) => {
+    const program = `env -i NODE_OPTIONS="$NODE_OPTIONS" MIRRORD_SESSION="$MIRRORD_SESSION" CI=true FROM_SECRET="$FROM_SECRET" "${process.execPath}" "${fixturePath('child-facts.cjs')}"`;
+    const script = `echo '{"waits":true}'; while [ ! -e go ]; do sleep 0.1; done; mkdir other; cd other; ${program}`;
+    const [args, file] = owners[owner]!(['sh', '-c', script]);
+    symlinkSync(world.env.KUBECONFIG!, join(place.cwd, 'cluster.yaml'));
+    if (file) place.write('mirrord.json', JSON.stringify(file));
+    const { child, line, exited } = start(args, {
+      ...{ MIRRORD_TARGET: undefined, MIRRORD_TARGET_NAMESPACE: undefined, KUBECONFIG: undefined, PROJECT_ROOT: root },
+    });
     await line('the command to run', ({ waits }) => waits);
     child.kill('SIGKILL');
     await exited;

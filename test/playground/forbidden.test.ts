@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ApiProxy } from '../support/api-proxy';
 import { eventually } from '../support/eventually';
 import { preload, runProcess } from '../support/run-process';
 import { Cluster } from './support/cluster';
@@ -25,6 +26,7 @@ beforeAll(async () => {
       template: {
         metadata: { labels: { app: 'web' } },
         spec: {
+          terminationGracePeriodSeconds: 1,
           containers: [
             { name: 'app', image: 'playground/node:1', command: ['node', '-e', 'setInterval(() => {}, 1e6)'] },
           ],
@@ -39,7 +41,8 @@ beforeAll(async () => {
     metadata: { name: 'agents' },
   });
 }, 60_000);
-afterEach(() => cluster.call('DELETE', `${CONFIG}/playground-deny`));
+const allowAll = () => cluster.call('DELETE', `${CONFIG}/playground-deny`);
+afterEach(allowAll);
 afterAll(async () => {
   await cluster?.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -143,6 +146,43 @@ describe('an agent in a namespace of its own, without the right to', () => {
       } finally {
         app.child.kill('SIGTERM');
         await app.ended;
+      }
+    },
+    120_000,
+  );
+
+  it.each(['watch', 'list'])(
+    '%s pods any more says so once and lives on, also when the pod goes',
+    async (verb) => {
+      const proxy = await ApiProxy.start(kubeconfig());
+      const app = runNode(['-r', preload, '-e', NAMES], proxy.kubeconfig, { ...env, MIRRORD_TARGET: 'deployment/web' });
+      try {
+        const names = () => app.stdout().split('\n').filter(Boolean);
+        const said = () => app.stderr().match(/.*the target is not followed.*/g) ?? [];
+        const move = async () => {
+          const before = await webPod();
+          await cluster.call('DELETE', `/api/v1/namespaces/default/pods/${before}`);
+          const isElsewhere = async () => ![undefined, before].includes(names().at(-1));
+          await eventually('the app to run as another pod', isElsewhere, 60_000);
+          expect(names().at(-1)).toBe(await webPod());
+        };
+        await eventually(`the app to run as a pod; it says ${app.stderr()}`, async () => names().length === 1);
+        // Nobody else says that: when it is said, the pods are watched.
+        for (let moves = 1; moves <= 3 && !app.stderr().includes('goes away'); moves++) await move();
+        expect(app.stderr()).toContain('goes away');
+        await deny(verb, 'pods', 'default');
+        // A watch that stands goes on. With the connections it goes, and is not let in again.
+        await proxy.cut();
+        await eventually(`the warning; it says ${app.stderr()}`, async () => said().length > 0);
+        expect(said()[0]).toContain(`FORBIDDEN: You may not ${verb} pods in namespace "default"`);
+        // Whoever may not list pods cannot choose one of them.
+        if (verb === 'list') await allowAll();
+        await move();
+        expect(said()).toHaveLength(1);
+      } finally {
+        app.child.kill('SIGTERM');
+        await app.ended;
+        proxy.stop();
       }
     },
     120_000,

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
+import { TAKE_LIMIT_MS } from '../end-in-time';
 import type { Subscriber } from './subscriber';
 
-/** How long a caller may take to read the answer and go. */
+/** How long a caller may take to go when the kernel has all of the answer. */
 const LINGER_MS = 2_000;
 
 /** What a caller is told when the one who takes its request does not. */
@@ -33,7 +34,11 @@ export function answerAndEnd(socket: Socket, answer: Buffer): void {
   socket.on('error', () => {});
   socket.end(answer);
   socket.resume();
-  const limit = setTimeout(() => socket.destroy(), LINGER_MS);
+  let limit = setTimeout(() => socket.destroy(), socket.writableFinished ? LINGER_MS : TAKE_LIMIT_MS);
+  socket.once('finish', () => {
+    clearTimeout(limit);
+    if (!socket.destroyed) limit = setTimeout(() => socket.destroy(), LINGER_MS);
+  });
   socket.once('end', () => socket.destroySoon());
   socket.once('close', () => clearTimeout(limit));
 }

@@ -38,12 +38,17 @@ export function connectToPod({ podAddress }: Taken, exemption: Exemption): Promi
 /** A stream to the one who takes the connection. Rejects with a WireFailure when the client refuses it. */
 export function openToClient(
   { id, session, params }: Subscriber,
-  { peerAddress, podAddress }: Taken,
+  { socket, peerAddress, podAddress }: Taken,
   http?: 'http1' | 'http2',
 ): Promise<MuxStream> {
   const signal = AbortSignal.timeout(OPEN_LIMIT_MS);
   const { mode, port } = params;
-  return session.open({ kind: 'incoming', subscription: id, mode, port, peerAddress, podAddress, http }, signal);
+  const opening = session.open(
+    { kind: 'incoming', subscription: id, mode, port, peerAddress, podAddress, http },
+    signal,
+  );
+  if (mode === 'steal') session.answers(socket);
+  return opening;
 }
 
 export function toAddress(address = '', port = 0): SocketAddress {

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import type { MuxStream } from '../../protocol/session-types';
 import { resetSocket, spliceSocket } from '../../protocol/splice';
-import { endInTime } from '../end-in-time';
 import { answerAndEnd, badGateway, refusalText } from './bad-gateway';
 import { openToClient, type Taken } from './connections';
 import { joinSockets } from './join-sockets';
@@ -52,7 +51,6 @@ export async function stealRaw(connection: RawConnection, subscriber: Subscriber
   copyAll(connection);
   spliceSocket(stream, socket);
   if (kind === 'http1') answerWhenOver(stream, socket, subscriber);
-  limitAfterSession(stream, socket);
   if (destroyed) return;
   if (rest.length > 0) stream.write(rest);
   if (readableEnded) stream.end();
@@ -64,14 +62,6 @@ function copyAll({ taken, rest, startCopies }: RawConnection): void {
   if (!write) return;
   if (rest.length > 0) write(rest);
   taken.socket.on('data', write);
-}
-
-function limitAfterSession(stream: MuxStream, socket: Socket): void {
-  const { onReset } = stream;
-  stream.onReset = (cut) => {
-    onReset(cut);
-    if (cut.sessionOver) endInTime(socket);
-  };
 }
 
 /** A process that has ended resets nothing on purpose: as long as nothing was answered, its caller can be told. */

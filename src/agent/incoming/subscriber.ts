@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { IncomingConnection, IncomingSubscription } from '../../protocol/contract';
 import type { MuxStream } from '../../protocol/session-types';
 import type { RequestMatcher } from './filter/compile';
@@ -9,6 +10,8 @@ export interface Subscribing {
   /** Its link is lost: what is new goes to the pod. */
   readonly parked: boolean;
   open(metadata: IncomingConnection, signal: AbortSignal): Promise<MuxStream>;
+  /** The client writes to that connection of a caller, who has to have read it in time when the session ends. */
+  answers(caller: Socket): void;
   /** Tells the client that the agent gave the subscription up. */
   ended(subscription: number, reason: string): void;
 }

@@ -1,4 +1,3 @@
-import { delimiter, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { ConfigOverrides } from '../../config/types';
 import { startOwner } from '../../session/start-owner';
@@ -39,29 +38,12 @@ async function execute(command: string[], flags: ExecFlags): Promise<number> {
   const progress = createProgress(chooseProgressMode(process.env, process.stderr));
   const owner = await startOwner(toOverrides(flags), { progress, terminal: true, signal: abortOnSignals() });
   try {
-    const env: NodeJS.ProcessEnv = { ...process.env, ...asVariables(flags), ...owner.env };
+    const env: NodeJS.ProcessEnv = { ...process.env, ...owner.env };
     for (const name of owner.unset) delete env[name];
     return await runChild(command, env);
   } finally {
     await owner.close();
   }
-}
-
-/** What the command was given here, for programs of it that are started when this process is gone: they start a session anew. */
-function asVariables(flags: ExecFlags): NodeJS.ProcessEnv {
-  const absolute = (list: string) =>
-    list
-      .split(delimiter)
-      .map((path) => resolve(path))
-      .join(delimiter);
-  return {
-    ...(flags.target !== undefined && { MIRRORD_TARGET: flags.target }),
-    ...(flags.targetNamespace !== undefined && { MIRRORD_TARGET_NAMESPACE: flags.targetNamespace }),
-    ...(flags.configFile !== undefined && { MIRRORD_CONFIG_FILE: resolve(flags.configFile) }),
-    ...(flags.context !== undefined && { MIRRORD_KUBE_CONTEXT: flags.context }),
-    ...(flags.kubeconfig !== undefined && { MIRRORD_KUBECONFIG: absolute(flags.kubeconfig) }),
-    ...(flags.ephemeral && { MIRRORD_EPHEMERAL_CONTAINER: 'true' }),
-  };
 }
 
 function toOverrides(flags: ExecFlags): ConfigOverrides {

@@ -4,6 +4,8 @@
 import { attachedBoot } from '../../../src/bridge/boot-attached';
 import { openSession } from '../../../src/bridge/open-session';
 import { serveBridge } from '../../../src/bridge/serve';
+import { unpackWish } from '../../../src/bridge/wish';
+import { reloadConfig } from '../../../src/config/load-config';
 import { MirrordError } from '../../../src/errors';
 import { dialSocket } from '../../../src/tunnel/transports/socket';
 import { connectTunnel } from '../../../src/tunnel/tunnel';
@@ -19,6 +21,8 @@ serveBridge((start) => {
       }),
       ownerBoot: async () => () => () => Promise.reject(new MirrordError('TARGET_MISSING', 'scripted: no target')),
       bringUpAgent: async () => () => Promise.reject(new Error('not part of these tests')),
+      reloadConfig: async () => reloadConfig,
+      unpackWish: async () => unpackWish,
     });
   }
   return async ({ env, progress, onConfig }) => {

@@ -2,38 +2,17 @@ import { spawn } from 'node:child_process';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Outgoing } from '../../../src/agent/outgoing';
-import { SessionAcceptor } from '../../../src/protocol/acceptor';
-import type { Connection } from '../../../src/protocol/connection';
 import type { MuxStream, StreamRequest } from '../../../src/protocol/session-types';
-import { memoryPair } from '../../../src/tunnel/transports/memory';
-import { connectTunnel, type Tunnel } from '../../../src/tunnel/tunnel';
+import type { Tunnel } from '../../../src/tunnel/tunnel';
+import { linkInProcess } from './link';
 import { until } from './pod-node';
 import { rejection } from './pod-root';
 
-const setTimer = (ms: number, run: () => void) => {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-};
-
-/** A client and an agent's door in one process, with outgoing connections only. */
-async function linkTo(outgoing: Outgoing): Promise<Tunnel> {
-  const acceptor = new SessionAcceptor({
-    verifyToken: () => true,
-    hello: () => ({ agentVersion: 'test' }),
-    now: () => performance.now(),
-    setTimer,
-    onSession: (connection: Connection) => {
-      connection.onOpen((request) => outgoing.open(request));
-      connection.onClose(() => outgoing.close());
-    },
+const linkTo = (outgoing: Outgoing): Promise<Tunnel> =>
+  linkInProcess((connection) => {
+    connection.onOpen((request) => outgoing.open(request));
+    connection.onClose(() => outgoing.close());
   });
-  const dial = async () => {
-    const [client, agent] = memoryPair();
-    acceptor.accept(agent);
-    return client;
-  };
-  return connectTunnel({ dial, token: 'any', clientName: 'test', graceMs: 10 });
-}
 
 describe('Outgoing', () => {
   let server: Server;

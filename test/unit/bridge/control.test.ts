@@ -65,6 +65,19 @@ describe('the control socket', () => {
     expect(Buffer.byteLength(path)).toBeLessThan(100);
   });
 
+  it('names its folder to whoever removes it before there is one', async () => {
+    const seen: [path: string, exists: boolean][] = [];
+    const beforeFolder = (path: string) => void seen.push([path, existsSync(path)]);
+    const server = await startControlServer(
+      () => Promise.reject(new Error('nobody attaches')) as never,
+      new SpareTransport(dialSocket({ port: agent.port })),
+      { beforeFolder },
+    );
+    servers.push(server);
+    expect(seen).toEqual([[dirname(parseSession(server.session).path), false]]);
+    expect(existsSync(seen[0]![0])).toBe(true);
+  });
+
   it('goes away with its folder when it is closed', async () => {
     const server = await startServer();
     await server.close(0);
@@ -246,6 +259,8 @@ describe('MIRRORD_SESSION', () => {
 
   it.each(['/tmp/a:b/control', '\\\\.\\pipe\\mirrord-1', 'C:\\x'])('survives the path %s', (path) => {
     expect(parseSession(formatSession({ path, secret }))).toEqual({ path, secret });
+    const wish = Buffer.from('what is wanted?>').toString('base64url');
+    expect(parseSession(formatSession({ path, secret, wish }))).toEqual({ path, secret, wish });
   });
 
   it.each(['', 'x', `:${secret}`, `/tmp/x:${secret.slice(1)}`, `/tmp/x:${secret}0`.replace('x:', 'x')])(

@@ -1,0 +1,1 @@
+export function makeForeignRoot(architecture: string, folder: string): { root: string; node: string };
