@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { resetSocket } from '../../../protocol/splice';
-import { endInTime } from '../../end-in-time';
 import { answerAndEnd } from '../bad-gateway';
 import type { Taken } from '../connections';
 import type { RequestFacts } from '../filter/compile';
@@ -8,7 +7,7 @@ import type { Route } from '../routing';
 import type { Subscriber } from '../subscriber';
 import { CallerOutput } from './caller-output';
 import { connectInTime } from './connect-in-time';
-import { CODE, FrameError, frame, goawayFrame, MAX_31, resetFrame, TYPE } from './frame';
+import { CODE, FrameError, frame, goawayFrame, HEAD_BYTES, MAX_31, resetFrame, TYPE } from './frame';
 import { FrameReader } from './frame-reader';
 import { FromCaller } from './from-caller';
 import { FromPod } from './from-pod';
@@ -54,6 +53,11 @@ export class Http2Connection {
   /** What still arrives is nobody's. */
   #isOver = false;
   #held = 0;
+  /** What the pod has said, while that does not tell whether it speaks HTTP/2 at all. */
+  #greeting: Buffer = Buffer.alloc(0);
+  #hasGreeted = false;
+  #isStranger = false;
+  #podEnd: 'end' | 'cut' | undefined;
 
   constructor(options: Http2Options) {
     const { taken, needsBody, route, connectToPod, onLag } = options;
@@ -121,32 +125,42 @@ export class Http2Connection {
       .on('close', () => this.#onCallerClose())
       .on('drain', () => this.#balance());
     if (pod) this.#startPod(pod);
-    else {
-      this.#fromCaller.isAlone = true;
-      this.#fromCaller.isSplit = true;
-      this.#openAlone();
-    }
+    else this.#goAlone();
     // One that was paused by name does not flow for a listener alone.
     caller.resume();
   }
 
   #startPod(pod: Socket): void {
     this.#pod = pod;
-    const limit = setTimeout(() => this.#output.isOpened || this.#openAlone(), SETTINGS_LIMIT_MS);
+    const limit = setTimeout(() => {
+      if (this.#isStranger) this.#goAlone();
+      else if (!this.#output.isOpened) this.#openAlone();
+    }, SETTINGS_LIMIT_MS);
     pod
       .on('error', () => {})
       .on('data', (bytes: Buffer) => {
-        clearTimeout(limit);
-        this.#onPod(bytes);
+        if (this.#pod === pod) this.#onPod(bytes);
+        if (this.#hasGreeted) clearTimeout(limit);
       })
-      .on('end', () => this.#onPodOver(false))
+      .on('end', () => this.#onPodOver(pod, 'end'))
       .on('close', () => {
-        clearTimeout(limit);
-        if (!pod.readableEnded) this.#onPodOver(true);
+        if (!pod.readableEnded) this.#onPodOver(pod, 'cut');
       })
       .on('drain', () => this.#balance());
-    if (pod.destroyed) this.#onPodOver(true);
+    this.#caller.once('close', () => clearTimeout(limit));
+    if (pod.destroyed) this.#onPodOver(pod, 'cut');
     else pod.resume();
+  }
+
+  /** There is no pod that speaks HTTP/2: what is not for others is nobody's. */
+  #goAlone(): void {
+    if (this.#isTunnel || this.#isOver) return;
+    const pod = this.#pod;
+    this.#pod = undefined;
+    if (pod) resetSocket(pod);
+    this.#fromCaller.isSplit = true;
+    if (!this.#output.isOpened) this.#openAlone();
+    this.#fromCaller.stayAlone();
   }
 
   /** Settings of ours: whatever the pod's server has to say comes on top of them. */
@@ -155,6 +169,11 @@ export class Http2Connection {
     this.#fromCaller.ownSettings += 1;
     this.#output.pass(frame(TYPE.settings, 0, 0, Buffer.alloc(0)));
     this.#output.open();
+  }
+
+  /** It was there, and is no more. */
+  get #isPodOver(): boolean {
+    return this.#podEnd !== undefined && this.#pod !== undefined && this.#hasGreeted;
   }
 
   #onRequest(id: number, fields: Field[], ended: boolean): boolean {
@@ -166,6 +185,10 @@ export class Http2Connection {
     // The caller takes it for not seen, so nobody may see it.
     if (id > this.#fromPod.lastStream) return false;
     const isTaken = this.#requests.begin(id, fields, ended);
+    if (this.#isStranger && this.#pod) {
+      if (isTaken) this.#goAlone();
+      else queueMicrotask(() => this.#tunnel());
+    }
     if (isTaken || this.#pod) return isTaken;
     this.#isOver = true;
     resetSocket(this.#caller);
@@ -189,8 +212,28 @@ export class Http2Connection {
   #onPod(bytes: Buffer): void {
     if (this.#isOver) return;
     if (this.#isTunnel) this.#output.pass(bytes);
-    else this.#read(this.#podReader, bytes, () => CODE.internal);
+    else if (this.#hasGreeted) this.#read(this.#podReader, bytes, () => CODE.internal);
+    else this.#greet(bytes);
     this.#balance();
+  }
+
+  #greet(bytes: Buffer): void {
+    const greeting = Buffer.concat([this.#greeting, bytes]);
+    this.#greeting = greeting;
+    const isHttp2 = this.#isStranger ? false : saysSettings(greeting);
+    if (isHttp2 === false) this.#onStranger();
+    if (!isHttp2) return;
+    this.#hasGreeted = true;
+    this.#greeting = Buffer.alloc(0);
+    this.#read(this.#podReader, greeting, () => CODE.internal);
+  }
+
+  /** The caller may hear it from the pod itself, unless all that it asks for is answered by others. */
+  #onStranger(): void {
+    this.#isStranger = true;
+    if (this.#fromCaller.isSplit) this.#goAlone();
+    else if (this.#streams.highest > 0) this.#tunnel();
+    else if (this.#greeting.length > MAX_HELD) this.#pod?.pause();
   }
 
   /** @param toCode What a caller is told. */
@@ -206,10 +249,13 @@ export class Http2Connection {
 
   /** The two of them know better what it is that is not HTTP/2 as we read it, and have said nothing to each other that we changed. */
   #tunnel(): void {
+    if (this.#isTunnel || this.#isOver) return;
     this.#isTunnel = true;
     this.#output.open();
+    this.#output.pass(this.#greeting);
     this.#passRest();
     this.#cutCopies();
+    if (this.#podEnd) this.#endWithPod(this.#podEnd);
   }
 
   #passRest(): void {
@@ -242,7 +288,8 @@ export class Http2Connection {
     if (!this.#fromCaller.isSplit && !this.#isTunnel) this.#tunnel();
     this.#cancelAll();
     this.#pod?.end();
-    endInTime(this.#caller, LINGER_MS);
+    const limit = setTimeout(() => this.#caller.destroy(), LINGER_MS);
+    this.#caller.once('close', () => clearTimeout(limit));
     if (!this.#pod || this.#isPodOver) this.#caller.end();
   }
 
@@ -254,19 +301,24 @@ export class Http2Connection {
     if (pod && !(this.#caller.readableEnded && pod.readableEnded)) resetSocket(pod);
   }
 
-  #isPodOver = false;
+  #onPodOver(pod: Socket, end: 'end' | 'cut'): void {
+    if (this.#podEnd || this.#isOver || this.#pod !== pod) return;
+    this.#podEnd = end;
+    if (this.#isTunnel) this.#endWithPod(end);
+    else if (!this.#hasGreeted) this.#onStranger();
+    else if (!this.#fromCaller.isSplit) this.#tunnel();
+    else if (this.#streams.taken.size === 0) this.#endWithPod(end);
+    else this.#endBehindTaken(end);
+  }
 
-  #onPodOver(isCut: boolean): void {
-    if (this.#isPodOver || this.#isOver) return;
-    this.#isPodOver = true;
-    if (!this.#fromCaller.isSplit && !this.#isTunnel) this.#tunnel();
-    if (this.#streams.taken.size === 0) {
-      if (isCut) resetSocket(this.#caller);
-      else this.#caller.end();
-      return;
-    }
-    // Those whom others answer are answered; all else is told that nobody will.
-    if (this.#fromPod.hasLeft && !isCut) return;
+  #endWithPod(end: 'end' | 'cut'): void {
+    if (end === 'cut') resetSocket(this.#caller);
+    else this.#caller.end();
+  }
+
+  /** Those whom others answer are answered; all else is told that nobody will. */
+  #endBehindTaken(end: 'end' | 'cut'): void {
+    if (this.#fromPod.hasLeft && end === 'end') return;
     const { toPod, highest } = this.#streams;
     const resets = toPod.between(0, MAX_31).map((id) => resetFrame(id, CODE.cancel));
     this.#output.send(goawayFrame(Math.min(highest, this.#fromPod.lastStream), CODE.noError), ...resets);
@@ -284,4 +336,11 @@ export class Http2Connection {
   #cutCopies(): void {
     for (const id of [...this.#streams.copied.keys()]) this.#streams.cutCopies(id);
   }
+}
+
+/** Whether those are the first bytes of a server of HTTP/2; undefined while they are too few. */
+function saysSettings(bytes: Buffer): boolean | undefined {
+  if (bytes.length < HEAD_BYTES) return undefined;
+  const isSettings = bytes[3] === TYPE.settings && bytes[4] === 0 && bytes.readUInt32BE(5) === 0;
+  return isSettings && bytes.readUIntBE(0, 3) % 6 === 0;
 }

@@ -42,14 +42,15 @@ export class FromCaller {
   readonly #decoder = new HpackDecoder();
   /** Some header block of the caller has not reached the pod, so that blocks can no longer go there as they came. */
   isSplit = false;
-  /** There is nobody else who would acknowledge settings. */
-  isAlone = false;
   /** Settings of ours that the caller has not acknowledged. */
   ownSettings = 0;
   /** As the pod allows it. */
   maxList = MAX_LIST.least;
   podMaxFrame = DEFAULT_MAX_FRAME;
   readonly #resets = new ResetBudget();
+  /** There is nobody else who would acknowledge settings, which the caller has sent that many times in vain. */
+  #isAlone = false;
+  #unacknowledged = 0;
   #saidEmpty = false;
   #tableSize = 4096;
   #smallerTable: number | undefined;
@@ -88,8 +89,15 @@ export class FromCaller {
     }
   }
 
+  /** From here on the agent is the other end of the connection. */
+  stayAlone(): void {
+    this.#isAlone = true;
+    while (this.#unacknowledged > 0) this.#acknowledge();
+  }
+
   /** The pod has taken note of the caller's settings: what follows keeps to them. */
   settingsTaken(): void {
+    if (this.#unacknowledged > 0) this.#unacknowledged -= 1;
     if (this.#smallerTable !== undefined) this.#output.tableSizeDue = this.#smallerTable;
     this.#smallerTable = undefined;
   }
@@ -225,10 +233,15 @@ export class FromCaller {
       }
       return value;
     });
-    if (!this.isAlone) return unit.bytes;
+    this.#unacknowledged += 1;
+    if (!this.#isAlone) return unit.bytes;
+    this.#acknowledge();
+    return undefined;
+  }
+
+  #acknowledge(): void {
     this.#output.send(frame(TYPE.settings, FLAG.ack, 0, Buffer.alloc(0)));
     this.settingsTaken();
-    return undefined;
   }
 
   #noteTable(size: number): void {

@@ -1,5 +1,5 @@
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream, type ServerOptions } from 'node:http2';
-import { connect, type Server, type Socket } from 'node:net';
+import { connect, createServer as createNetServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FLAG, frame, goawayFrame, headerFrames, TYPE } from '../../../../../src/agent/incoming/http2/frame';
 import { encodeFields } from '../../../../../src/agent/incoming/http2/hpack/encode';
@@ -232,6 +232,28 @@ describe('one session of HTTP/2', () => {
     session.destroy();
     for (const socket of held) socket.destroy();
   });
+
+  it.each(['', 'pod', 'a text that is longer than the head of a frame'])(
+    'is answered by others where the pod speaks no HTTP/2 but says: %s',
+    async (text) => {
+      const other = await listen(createNetServer((socket) => socket.on('error', () => {}).end(text)));
+      servers.push(other);
+      const { port } = await between({ pod: portOf(other) });
+      const session = openSession(port);
+      const body = 'x'.repeat(300_000);
+      expect((await ask(session, '/mine', body)).text).toBe(`developer /mine [${body}]`);
+      session.close();
+      // Who asks for what is the pod's hears it from the pod.
+      const heard = await new Promise<string>((resolve) => {
+        const socket = connect({ port, host: '127.0.0.1' });
+        let got = '';
+        socket.on('data', (chunk) => (got += chunk)).on('error', () => {});
+        socket.on('close', () => resolve(got));
+        socket.write(Buffer.concat([PREFACE, SETTINGS, request(1, '/pod')]));
+      });
+      expect(heard).toBe(text);
+    },
+  );
 
   it('lets those finish whom others answer when the pod goes, and tells the rest', async () => {
     let answer: (() => void) | undefined;

@@ -70,6 +70,7 @@ export async function startBetween({ pod, developer, decide, needsBody, fallback
         if (developer === undefined) throw Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
         return toMuxStream(await dial(developer));
       },
+      answers: () => {},
       ended: () => {},
     },
     params: { port: 80, mode: 'steal', owner: 'ann', fallback },
