@@ -145,6 +145,8 @@ export class Http2Connection {
       .on('end', () => this.#onPodOver(pod, 'end'))
       .on('close', () => {
         if (!pod.readableEnded) this.#onPodOver(pod, 'cut');
+        // It takes nothing any more that somebody could wait for.
+        this.#balance();
       })
       .on('drain', () => this.#balance());
     this.#caller.once('close', () => clearTimeout(limit));

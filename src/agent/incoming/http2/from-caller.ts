@@ -135,7 +135,8 @@ export class FromCaller {
     const { stream, flags, bytes } = unit;
     const ended = (flags & FLAG.endStream) !== 0;
     const fields = this.#decode(unit);
-    if (stream > this.#streams.highest) {
+    const isNew = stream > this.#streams.highest;
+    if (isNew) {
       if (stream % 2 === 0) throw new FrameError('a request on a stream of the server');
       this.#streams.highest = stream;
       if (this.#events.onRequest(stream, fields, ended)) {
@@ -153,7 +154,7 @@ export class FromCaller {
       if (this.#streams.isGone(stream)) return undefined;
       if (ended) this.#endCopies(stream);
     }
-    return this.isSplit ? this.#encode(stream, fields, ended) : bytes;
+    return this.isSplit ? this.#encode(stream, fields, ended, isNew) : bytes;
   }
 
   #decode(unit: Unit): Field[] {
@@ -170,14 +171,13 @@ export class FromCaller {
     return fields.reduce((sum, field) => sum + sizeOf(field), 0) > this.maxList;
   }
 
-  #encode(stream: number, fields: Field[], ended: boolean): Buffer | undefined {
+  #encode(stream: number, fields: Field[], ended: boolean, isNew: boolean): Buffer | undefined {
     if (this.isTooLong(fields)) {
       this.#output.send(resetFrame(stream, CODE.calmDown));
       this.#streams.cutCopies(stream);
-      // Of trailers the pod knows the stream; of a request it does not, and frames that follow would be errors to it.
-      const isKnown = stream < this.#streams.highest || this.#streams.isGone(stream);
       this.#streams.forget(stream);
-      return isKnown ? resetFrame(stream, CODE.cancel) : undefined;
+      // The pod knows only streams that have begun, and frames of others would be errors to it.
+      return isNew ? undefined : resetFrame(stream, CODE.cancel);
     }
     const block = encodeFields(fields, this.#saidEmpty ? undefined : EMPTY_TABLE);
     this.#saidEmpty = true;

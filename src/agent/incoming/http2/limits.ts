@@ -14,4 +14,4 @@ export const MAX_LIST = { least: 64 * 1024, most: 1024 * 1024 };
 export const MAX_FRAME = 64 * 1024;
 export const MAX_TABLE = 64 * 1024;
 /** Of one connection, bytes that wait for a developer to take them, or for the caller to make room. */
-export const MAX_HELD = 8 * 1024 * 1024;
+export const MAX_HELD = 16 * 1024 * 1024;

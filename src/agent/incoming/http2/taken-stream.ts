@@ -1,4 +1,4 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import { Answer } from './answer';
 import type { CallerOutput } from './caller-output';
 import type { RequestCopy } from './copy';
@@ -78,17 +78,17 @@ export class TakenStream {
     if (padding > 0) this.#giveBack(padding);
     if (bytes.length === 0) return;
     if (this.#isRefused) this.#giveBack(bytes.length);
-    else if (this.#other) this.#write(bytes, true);
-    else this.#keep(bytes);
+    else if (this.#other) {
+      this.#host.onHeld(bytes.length);
+      this.#write(bytes, bytes.length);
+    } else this.#keep(bytes);
   }
 
   #keep(bytes: Buffer): void {
     this.#early.push(bytes);
+    this.#host.onHeld(bytes.length);
     if (this.#lends) this.#giveBack(bytes.length);
-    else {
-      this.#owed += bytes.length;
-      this.#host.onHeld(bytes.length);
-    }
+    else this.#owed += bytes.length;
     this.#body?.add(bytes);
   }
 
@@ -141,15 +141,13 @@ export class TakenStream {
     this.#other = other;
     other.on('error', () => {});
     // None at all become an empty frame that ends this direction; closing would end the other one too.
-    other.on('wantTrailers', () => isOpen(other) && other.sendTrailers(this.#trailersToSend()));
+    other.on('wantTrailers', () => isOpen(other) && this.#sendTrailers(other));
     this.#passAnswer(other, onUnanswered);
     const owed = this.#owed;
-    let skipped = this.#early.reduce((sum, { length }) => sum + length, 0) - owed;
-    for (const bytes of this.#early.splice(0)) {
-      this.#write(bytes, false, Math.max(0, bytes.length - skipped));
-      skipped = Math.max(0, skipped - bytes.length);
-    }
     this.#owed = 0;
+    for (const bytes of this.#early.splice(0)) this.#write(bytes, 0);
+    // At once, as it is no more than one window, and what follows is given back as it is taken.
+    if (owed > 0) this.#giveBack(owed);
     if (this.#ended && !isWhole) other.end();
   }
 
@@ -184,16 +182,19 @@ export class TakenStream {
     });
   }
 
-  #trailersToSend(): OutgoingHttpHeaders {
-    return this.#trailers ? toOutgoing(this.#trailers) : {};
+  #sendTrailers(other: ClientHttp2Stream): void {
+    try {
+      other.sendTrailers(this.#trailers ? toOutgoing(this.#trailers) : {});
+    } catch {
+      // Such as headers of a request among them.
+      this.reset(CODE.protocol);
+    }
   }
 
-  #write(bytes: Buffer, isNew: boolean, owed = bytes.length): void {
-    if (isNew) this.#host.onHeld(bytes.length);
+  #write(bytes: Buffer, owed: number): void {
     const taken = () => {
-      if (owed === 0) return;
-      this.#host.onHeld(-owed);
-      this.#giveBack(owed);
+      this.#host.onHeld(-bytes.length);
+      if (owed > 0) this.#giveBack(owed);
     };
     if (isOpen(this.#other)) this.#other.write(bytes, taken);
     else taken();
@@ -206,12 +207,10 @@ export class TakenStream {
   }
 
   #dropEarly(): void {
-    this.#early = [];
+    for (const { length } of this.#early.splice(0)) this.#host.onHeld(-length);
     const owed = this.#owed;
     this.#owed = 0;
-    if (owed === 0) return;
-    this.#host.onHeld(-owed);
-    this.#giveBack(owed);
+    if (owed > 0) this.#giveBack(owed);
   }
 
   /** Both directions may be over by now. */

@@ -416,6 +416,15 @@ describe('a caller of HTTP/2 that breaks the rules', () => {
     expect(said.some((line) => line.startsWith('1/9/'))).toBe(true);
   });
 
+  it('sends headers of a request as trailers: no harm to the agent or to others', async () => {
+    const { port } = await between();
+    const body = frame(TYPE.data, 0, 1, Buffer.from('body'));
+    const trailers = headerFrames(1, encodeFields([field(':path', '/'), field('connection', 'x')]), true, 16_384);
+    const said = await talk(port, [request(1, '/mine', false), body, trailers, request(3, '/pod')]);
+    expect(said.some((line) => line.startsWith('3/1/'))).toBe(true);
+    expect(said.some((line) => line.startsWith('1/3/'))).toBe(true);
+  });
+
   it('says many small headers that stand for very long ones', async () => {
     const { port } = await between();
     const long = Buffer.concat([Buffer.from([0x40, 1, 0x61, 0x7f, 0xa1, 0x1e]), Buffer.alloc(4_000, 0x62)]);
