@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream, type Se
 import { connect, createServer as createNetServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FLAG, frame, goawayFrame, headerFrames, TYPE } from '../../../../../src/agent/incoming/http2/frame';
+import { FrameReader } from '../../../../../src/agent/incoming/http2/frame-reader';
 import { encodeFields } from '../../../../../src/agent/incoming/http2/hpack/encode';
 import {
   ask,
@@ -349,12 +350,62 @@ function talk(port: number, frames: Buffer[], waitMs = 400): Promise<string[]> {
   });
 }
 
-describe('a caller of HTTP/2 that breaks the rules', () => {
-  const window = (stream: number, more: number) => {
-    const payload = Buffer.alloc(4);
-    payload.writeUInt32BE(more);
-    return frame(TYPE.windowUpdate, 0, stream, payload);
+const window = (stream: number, more: number) => {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt32BE(more);
+  return frame(TYPE.windowUpdate, 0, stream, payload);
+};
+
+it('a caller of HTTP/2 never gets more than it has made room for, and all of it in the end', async () => {
+  const size = 200_000;
+  const give = (stream: ServerHttp2Stream) => {
+    stream.respond({ ':status': 200 });
+    stream.end(Buffer.alloc(size));
   };
+  const { port } = await between({ pod: await serving(give), developer: await serving(give) });
+  let room = 65_535;
+  const got = new Map<number, number>();
+  const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {});
+  const reader = new FrameReader(
+    0,
+    1e6,
+    ({ type, flags, stream, length }) => {
+      if (type === TYPE.settings && !(flags & FLAG.ack))
+        socket.write(frame(TYPE.settings, FLAG.ack, 0, Buffer.alloc(0)));
+      if (type !== TYPE.data) return undefined;
+      got.set(stream, (got.get(stream) ?? 0) + length);
+      room -= length;
+      return undefined;
+    },
+    () => {},
+  );
+  socket.on('data', (chunk) => reader.read(chunk));
+  // What the developer's takes first is not the pod's to use a second time.
+  socket.write(Buffer.concat([PREFACE, SETTINGS, request(1, '/mine'), window(1, 1e6)]));
+  for (let given = 0; given < size; given += 50_000) {
+    await until('what there is room for', () => got.get(1) === Math.min(size, 65_535 + given));
+    room += 50_000;
+    socket.write(window(0, 50_000));
+  }
+  socket.write(Buffer.concat([request(3, '/pod'), window(3, 1e6)]));
+  await until('the pod to use all of it', () => (got.get(3) ?? 0) >= 65_535);
+  expect(room).toBe(0);
+  socket.write(Buffer.concat([request(5, '/mine'), window(5, 1e6)]));
+  let granted = 65_535 + size;
+  while (granted < 3 * size) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(room).toBeGreaterThanOrEqual(0);
+    const more = Math.min(20_000, 3 * size - granted);
+    granted += more;
+    room += more;
+    socket.write(window(0, more));
+  }
+  await until('the rest', () => room === 0);
+  expect([...got].sort()).toEqual([1, 3, 5].map((stream) => [stream, size]));
+  socket.destroy();
+});
+
+describe('a caller of HTTP/2 that breaks the rules', () => {
   const bad: [string, Buffer[]][] = [
     ['headers that cannot be read', [frame(TYPE.headers, 0x5, 1, Buffer.from([0xff, 0xff]))]],
     ['headers of no stream', [frame(TYPE.headers, 0x5, 0, Buffer.from([0x82]))]],
