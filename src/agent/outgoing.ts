@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import type { OpenAnswer, OpenRequest, SocketAddress, WireError } from '../protocol/contract';
 import type { StreamRequest } from '../protocol/session-types';
 import { resetSocket, spliceSocket } from '../protocol/splice';
@@ -30,8 +30,8 @@ export class Outgoing {
       request.refuse(problem);
       return;
     }
-    const { host, port } = request.metadata;
-    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
+    const { host, port, localAddress } = request.metadata;
+    const socket = connect({ host, port, localAddress, allowHalfOpen: true, noDelay: true });
     const limit = setTimeout(() => settle(connectError('ETIMEDOUT')), this.connectLimitMs);
     const settle = (error?: WireError) => {
       clearTimeout(limit);
@@ -74,11 +74,14 @@ export class Outgoing {
   }
 }
 
-function checkRequest({ kind, host, port }: OpenRequest): WireError | undefined {
+function checkRequest({ kind, host, port, localAddress }: OpenRequest): WireError | undefined {
   if (kind !== 'tcp')
     return { code: 'UNKNOWN_STREAM_KIND', message: `the agent cannot open streams of kind "${kind}"` };
   if (typeof host !== 'string' || host === '' || !Number.isInteger(port) || port < 0 || port > 65_535) {
     return { code: 'BAD_PARAMETERS', message: `"${host}", port ${port}: not a host and a port from 0 to 65535` };
+  }
+  if (localAddress !== undefined && (typeof localAddress !== 'string' || isIP(localAddress) === 0)) {
+    return { code: 'BAD_PARAMETERS', message: `"${localAddress}" is not an address to connect from` };
   }
   return undefined;
 }

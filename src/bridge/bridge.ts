@@ -194,7 +194,7 @@ export class Bridge {
    * whether a connect keeps the process alive depends on the handle, which the caller knows.
    */
   connect(
-    target: { address: string; port: number; hostname?: string },
+    { address: host, port, localAddress }: { address: string; port: number; localAddress?: string },
     done: (outcome: WireOutcome) => void,
   ): { id: number; abort(): void } {
     const id = this.nextId();
@@ -205,7 +205,7 @@ export class Bridge {
       resource.emitDestroy();
     });
     if (this.dead) setImmediate(() => this.connects.get(id)?.({ ok: false, code: 'ECONNRESET' }));
-    else this.post({ type: 'connect', id, host: target.address, port: target.port });
+    else this.post({ type: 'connect', id, host, port, localAddress });
     const abort = () => {
       if (this.connects.delete(id)) resource.emitDestroy();
       this.post({ type: 'abort', id });

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ConfigOverrides, FeatureConfig } from '../config/types';
 import type { ChosenTarget, ProgressEvent } from '../kube/types';
-import type { AgentInfo, IncomingSubscription, MethodName } from '../protocol/contract';
+import type { AgentInfo, IncomingSubscription, MethodName, OpenRequest, SocketAddress } from '../protocol/contract';
 import type { PlainFailure } from './failure';
 import type { StartFiles } from './start-files';
 
@@ -55,7 +55,7 @@ export type ToWorker =
   /** Once, where the start says so. */
   | { type: 'files'; files: StartFiles | undefined }
   | { type: 'call'; id: number; sync: boolean; method: MethodName; params: unknown }
-  | { type: 'connect'; id: number; host: string; port: number }
+  | ({ type: 'connect'; id: number } & ConnectTarget)
   | { type: 'announce'; id: number; sourcePort: number; sourceAddress: string }
   | { type: 'abort'; id: number }
   /** A server of the app listens; answered like a synchronous call when the pod's port is subscribed. */
@@ -92,8 +92,11 @@ export interface AppServer {
 
 export type Reply = { ok: true; result: unknown; raw: Uint8Array } | { ok: false; failure: PlainFailure };
 
+/** Where a connection of the pod is to go. */
+export type ConnectTarget = Omit<OpenRequest, 'kind'>;
+
 export type WireOutcome =
-  | { ok: true; podAddress: { address: string; port: number; family: 4 | 6 } }
+  | { ok: true; podAddress: SocketAddress; peerAddress: SocketAddress }
   | { ok: false; code: string };
 
 /** Messages on the reply port. */

@@ -4,7 +4,7 @@ import type { AgentLink, MuxStream } from '../protocol/session-types';
 import { resetSocket, spliceSocket } from '../protocol/splice';
 import { deliverLastWords, type LastWords, type LastWordsLimits } from './last-words';
 import { loseConnection } from './lose-connection';
-import type { WireOutcome } from './messages';
+import type { ConnectTarget, WireOutcome } from './messages';
 
 export interface RelayOptions {
   /** The link to open streams on; asked for each time, as it may be replaced. */
@@ -27,7 +27,7 @@ export interface RelayOptions {
 export interface Relay {
   /** Loopback port. */
   readonly port: number;
-  connect(id: number, host: string, port: number): void;
+  connect(id: number, target: ConnectTarget): void;
   /** @param sourceAddress loopback address the connection will come from; 127.0.0.1 if it is not said */
   announce(id: number, sourcePort: number, sourceAddress?: string): void;
   abort(id: number): void;
@@ -95,16 +95,17 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   }
 
   const relay = {
-    connect(id: number, host: string, port: number) {
+    connect(id: number, { host, port, localAddress }: ConnectTarget) {
       const abort = new AbortController();
       opening.set(id, abort);
       link()
-        .open({ kind: 'tcp', host, port }, abort.signal)
+        .open({ kind: 'tcp', host, port, ...(localAddress && { localAddress }) }, abort.signal)
         .then(
           (stream) => {
             if (!opening.delete(id)) return stream.reset('ECONNRESET');
             opened.set(id, stream);
-            report(id, { ok: true, podAddress: stream.answer.podAddress });
+            const { podAddress, peerAddress } = stream.answer;
+            report(id, { ok: true, podAddress, peerAddress });
           },
           (error: unknown) => {
             if (opening.delete(id)) report(id, { ok: false, code: connectCode(error) });

@@ -128,7 +128,7 @@ export function serveBridge(boot: (start: WorkerInput['start']) => Boot): void {
 
   function receive(message: ToWorker): void {
     if (message.type === 'call') void answer(message);
-    else if (message.type === 'connect') relay?.connect(message.id, message.host, message.port);
+    else if (message.type === 'connect') relay?.connect(message.id, message);
     else if (message.type === 'announce') relay?.announce(message.id, message.sourcePort, message.sourceAddress);
     else if (message.type === 'abort') relay?.abort(message.id);
     else if (message.type === 'listen') void answerSync(message.id, incoming.listen(message.server));

@@ -15,7 +15,10 @@ export interface Resolution {
 
 const nothing: Resolution = { code: 'NXDOMAIN', answers: [] };
 const found = (answers: Answer[]): Resolution => ({ code: 'NOERROR', answers });
-const a = (name: string, data: string): Answer => ({ type: 'A', name, ttl: TTL, data });
+const a = (name: string, data: string): Answer => ({ type: isIPv4(data) ? 'A' : 'AAAA', name, ttl: TTL, data });
+/** Addresses of the family that a question is about. */
+const ofType = (type: RecordType, addresses: string[]): string[] =>
+  addresses.filter((address) => type === (isIPv4(address) ? 'A' : 'AAAA'));
 
 /** Answers one question by the Kubernetes DNS specification: services, headless services, pods of a subdomain, pod addresses, SRV, PTR. */
 export function resolveRecord(store: Store, question: string, type: RecordType, depth = 0): Resolution {
@@ -62,14 +65,15 @@ function resolveService(
   const headless = service.spec.clusterIP === 'None';
   if (labels.length === 1 && headless) {
     const hits = endpointsOf(store, service).filter((one) => one.host === labels[0]);
-    return hits.length > 0 ? found(type === 'A' ? hits.map((one) => a(question, one.address)) : []) : nothing;
+    const addresses = hits.flatMap((one) => one.addresses);
+    return hits.length > 0 ? found(ofType(type, addresses).map((address) => a(question, address))) : nothing;
   }
   if (labels.length > 0) return nothing;
   if (type === 'SRV') return found(portRecords(store, question, service, domain, () => true));
   if (!headless) return found(type === 'A' ? [a(question, service.spec.clusterIP)] : []);
-  const addresses = [...new Set(endpointsOf(store, service).map((one) => one.address))];
+  const addresses = [...new Set(endpointsOf(store, service).flatMap((one) => one.addresses))];
   if (addresses.length === 0) return nothing;
-  return found(type === 'A' ? addresses.map((address) => a(question, address)) : []);
+  return found(ofType(type, addresses).map((address) => a(question, address)));
 }
 
 function resolvePort(
@@ -108,7 +112,8 @@ function portRecords(
 }
 
 interface Endpoint {
-  address: string;
+  /** The pod's, of the families that the service has; IPv4 first. */
+  addresses: string[];
   /** Host label under the service: the pod's hostname, or the address with dashes. */
   host: string;
   ports: any[];
@@ -125,7 +130,9 @@ function endpointsOf(store: Store, service: KubeObject): Endpoint[] {
     return addresses.map(({ ip, hostname }: any) => {
       const pod = pods.get(ip);
       const own = hostname ?? (pod?.spec.subdomain === name ? pod?.spec.hostname : undefined);
-      return { address: ip, host: own ?? ip.replaceAll('.', '-'), ports: subset.ports ?? [] };
+      const others = service.spec.ipFamilies?.includes('IPv6') ? (pod?.status.podIPs ?? []).slice(1) : [];
+      const all = [ip, ...others.map((other: { ip: string }) => other.ip)];
+      return { addresses: all, host: own ?? ip.replaceAll('.', '-'), ports: subset.ports ?? [] };
     });
   });
 }
@@ -137,7 +144,7 @@ function resolvePointer(store: Store, name: string, type: RecordType): Resolutio
     const domain = `${service.metadata.name}.${service.metadata.namespace}.svc.${CLUSTER_DOMAIN}`;
     if (service.spec.clusterIP === address) return pointer(domain);
     if (service.spec.clusterIP !== 'None') continue;
-    const endpoint = endpointsOf(store, service).find((one) => one.address === address);
+    const endpoint = endpointsOf(store, service).find((one) => one.addresses.includes(address));
     if (endpoint) return pointer(`${endpoint.host}.${domain}`);
   }
   return nothing;

@@ -9,6 +9,8 @@ const quoted = (entries: Record<string, string> = {}) =>
     .map((key) => `${key}=${JSON.stringify(entries[key])}`)
     .join('\n');
 
+const joined = (addresses: { ip: string }[] = []) => addresses.map(({ ip }) => ip).join(',');
+
 /** `fieldRef` of the downward API. @throws FieldReferenceError */
 export function resolveFieldRef(pod: KubeObject, path: string): string {
   const subscript = /^metadata\.(annotations|labels)\['([^']+)'\]$/.exec(path);
@@ -29,11 +31,13 @@ export function resolveFieldRef(pod: KubeObject, path: string): string {
     case 'spec.serviceAccountName':
       return pod.spec.serviceAccountName ?? 'default';
     case 'status.podIP':
-    case 'status.podIPs':
       return pod.status?.podIP ?? '';
+    case 'status.podIPs':
+      return joined(pod.status?.podIPs);
     case 'status.hostIP':
-    case 'status.hostIPs':
       return pod.status?.hostIP ?? '';
+    case 'status.hostIPs':
+      return joined(pod.status?.hostIPs);
     default:
       throw new FieldReferenceError(`unsupported fieldPath: ${path}`);
   }

@@ -21,6 +21,8 @@ export interface LaunchOptions {
   port?: number;
   /** What the API server forbids. */
   deny?: DenyRule[];
+  /** False: pods get IPv4 only. Default: both, where the kernel has IPv6. */
+  ipv6?: boolean;
   /** Lines the node writes to its stderr. */
   onLog?(line: string): void;
   /** Folder with playground-node.cjs and agent.cjs. Default: where this code was built to. */
@@ -63,7 +65,12 @@ export async function launchPlayground(options: LaunchOptions = {}): Promise<Pla
   const listener = await listen(options.port ?? 0);
   const { port } = listener.address() as { port: number };
   const rootless = options.rootless ?? process.getuid!() !== 0;
-  const settings: NodeSettings = { port, agentBundle: join(bundles, 'agent.cjs'), deny: options.deny };
+  const settings: NodeSettings = {
+    port,
+    agentBundle: join(bundles, 'agent.cjs'),
+    deny: options.deny,
+    ipv6: options.ipv6,
+  };
   const args = [
     ...(rootless ? userNamespaceArguments(await chooseIdMapping()) : []),
     ...['--net', '--mount', '--pid', '--uts', '--ipc', '--fork', '--kill-child', '/bin/sh', '-c', INIT, 'playground'],

@@ -1,10 +1,25 @@
-import { API_SERVICE_ADDRESS, DNS_ADDRESS, NODE_ADDRESS, NODE_NAME, POD_CIDR } from './addresses';
+import {
+  API_SERVICE_ADDRESS,
+  DNS_ADDRESS,
+  ipv6Beside,
+  NODE_ADDRESS,
+  NODE_NAME,
+  POD_CIDR,
+  POD_CIDR_V6,
+} from './addresses';
 import type { Capacity } from './field-ref';
 import { timestamp } from './freeze';
 import type { Store } from './types';
 
+interface NodeFacts {
+  capacity: Capacity;
+  /** Its release. */
+  kernel: string;
+  dualStack: boolean;
+}
+
 /** The objects a fresh cluster has: namespaces, its node, and the services of the API and of DNS. */
-export function createNodeObjects(store: Store, capacity: Capacity, kernel: string): void {
+export function createNodeObjects(store: Store, facts: NodeFacts): void {
   for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
     store.create('namespaces', {
       apiVersion: 'v1',
@@ -14,7 +29,7 @@ export function createNodeObjects(store: Store, capacity: Capacity, kernel: stri
       status: { phase: 'Active' },
     });
   }
-  store.create('nodes', nodeObject(capacity, kernel));
+  store.create('nodes', nodeObject(facts));
   service(store, 'default', 'kubernetes', API_SERVICE_ADDRESS, [
     { name: 'https', port: 443, protocol: 'TCP', targetPort: 443 },
   ]);
@@ -43,7 +58,7 @@ function service(store: Store, namespace: string, name: string, clusterIP: strin
   });
 }
 
-function nodeObject({ cpu, memory }: Capacity, kernel: string) {
+function nodeObject({ capacity: { cpu, memory }, kernel, dualStack }: NodeFacts) {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
   const amounts = { cpu: String(cpu), memory: `${Math.floor(memory / 1024)}Ki`, pods: '110' };
   const now = timestamp();
@@ -67,10 +82,11 @@ function nodeObject({ cpu, memory }: Capacity, kernel: string) {
         'node-role.kubernetes.io/control-plane': '',
       },
     },
-    spec: { podCIDR: POD_CIDR, podCIDRs: [POD_CIDR] },
+    spec: { podCIDR: POD_CIDR, podCIDRs: [POD_CIDR, ...(dualStack ? [POD_CIDR_V6] : [])] },
     status: {
       addresses: [
         { type: 'InternalIP', address: NODE_ADDRESS },
+        ...(dualStack ? [{ type: 'InternalIP', address: ipv6Beside(NODE_ADDRESS) }] : []),
         { type: 'Hostname', address: NODE_NAME },
       ],
       capacity: amounts,

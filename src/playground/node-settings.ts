@@ -7,4 +7,6 @@ export interface NodeSettings {
   /** Path of the built agent. */
   agentBundle: string;
   deny?: DenyRule[];
+  /** False: pods get IPv4 only, even if the kernel has both. */
+  ipv6?: boolean;
 }

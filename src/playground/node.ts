@@ -7,7 +7,7 @@ import { type ApiServer, kubeconfigFor, startApiServer } from './api/server';
 import { startControllers } from './controllers';
 import { startDnsServer } from './dns-server';
 import { Kubelet } from './kubelet';
-import { setUpNode } from './node-network';
+import { hasIPv6, setUpNode } from './node-network';
 import { createNodeObjects } from './node-objects';
 import type { NodeSettings } from './node-settings';
 import type { Credentials } from './service-account';
@@ -25,12 +25,14 @@ const LISTEN_FD = 3;
 async function main(settings: NodeSettings): Promise<void> {
   const capacity = { cpu: cpus().length, memory: totalmem() };
   const store = createStore();
-  createNodeObjects(store, capacity, release());
+  const dualStack = settings.ipv6 !== false && hasIPv6();
+  const addresses = new AddressPool(dualStack);
+  createNodeObjects(store, { capacity, kernel: release(), dualStack });
   const credentials: Credentials = { token: '', caPem: '' };
-  await setUpNode();
+  await setUpNode(dualStack);
   const proxy = new ServiceProxy(store);
   const imageOptions = { agentBundle: settings.agentBundle };
-  const services = { store, addresses: new AddressPool(), proxy, capacity, imageOptions, credentials };
+  const services = { store, addresses, proxy, capacity, imageOptions, credentials };
   const kubelet = new Kubelet(services);
   const [api] = await Promise.all([
     startApiServer({ store, streams: createStreams(kubelet), listenFd: LISTEN_FD, deny: settings.deny }),

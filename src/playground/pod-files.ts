@@ -29,7 +29,7 @@ export function resolverConfiguration(pod: KubeObject): string {
 }
 
 /** /etc/hosts as the kubelet writes it, down to its comments. */
-export function hostsFile(pod: KubeObject, address: string): string {
+export function hostsFile(pod: KubeObject, addresses: string[]): string {
   const name = hostnameOf(pod);
   const { subdomain, hostAliases = [] } = pod.spec;
   const full = subdomain ? `${name}.${subdomain}.${pod.metadata.namespace}.svc.${CLUSTER_DOMAIN}\t${name}` : name;
@@ -41,7 +41,7 @@ export function hostsFile(pod: KubeObject, address: string): string {
     'fe00::0\tip6-mcastprefix',
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
-    `${address}\t${full}`,
+    ...addresses.map((address) => `${address}\t${full}`),
   ];
   if (hostAliases.length > 0) lines.push('', '# Entries added by HostAliases.');
   for (const alias of hostAliases) lines.push(`${alias.ip}\t${alias.hostnames.join('\t')}`);
@@ -49,11 +49,11 @@ export function hostsFile(pod: KubeObject, address: string): string {
 }
 
 /** Writes the three files and returns the mounts that every container of the pod gets. */
-export function writePodFiles(pod: KubeObject, podFolder: string, address: string): Mount[] {
+export function writePodFiles(pod: KubeObject, podFolder: string, addresses: string[]): Mount[] {
   const folder = join(podFolder, 'etc');
   mkdirSync(folder, { recursive: true });
   const files: Record<string, string> = {
-    hosts: hostsFile(pod, address),
+    hosts: hostsFile(pod, addresses),
     hostname: `${hostnameOf(pod)}\n`,
     'resolv.conf': resolverConfiguration(pod),
   };

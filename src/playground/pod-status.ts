@@ -1,4 +1,3 @@
-import { NODE_ADDRESS } from './addresses';
 import type { ContainerWorker } from './container-worker';
 import { timestamp } from './freeze';
 import type { KubeObject } from './types';
@@ -6,7 +5,9 @@ import type { KubeObject } from './types';
 /** What the kubelet knows about a pod beyond its containers. */
 export interface PodView {
   startTime: string;
-  address: string | undefined;
+  /** Of the pod and of its node, IPv4 first; the pod has none before its network stands. */
+  addresses: string[];
+  hostAddresses: string[];
   sandboxReady: boolean;
   initialized: boolean;
   /** No container will run again. */
@@ -64,6 +65,16 @@ function conditionsOf(view: PodView, phase: string): Condition[] {
   ];
 }
 
+/** The fields of a pod's status that tell addresses. */
+export function addressFields(addresses: string[], hostAddresses: string[]): object {
+  const list = (all: string[]) => all.map((ip) => ({ ip }));
+  return {
+    hostIP: hostAddresses[0],
+    hostIPs: list(hostAddresses),
+    ...(addresses.length > 0 ? { podIP: addresses[0], podIPs: list(addresses) } : {}),
+  };
+}
+
 /** The status a kubelet would report. Keeps the transition time of conditions that did not change. */
 export function computePodStatus(pod: KubeObject, view: PodView): any {
   const phase = phaseOf(view);
@@ -80,9 +91,7 @@ export function computePodStatus(pod: KubeObject, view: PodView): any {
     ...(view.failure ?? {}),
     phase,
     conditions,
-    hostIP: NODE_ADDRESS,
-    hostIPs: [{ ip: NODE_ADDRESS }],
-    ...(view.address ? { podIP: view.address, podIPs: [{ ip: view.address }] } : {}),
+    ...addressFields(view.addresses, view.hostAddresses),
     startTime: view.startTime,
     ...(view.init.length > 0 ? { initContainerStatuses: statuses(view.init) } : {}),
     containerStatuses: statuses(view.apps),

@@ -9,7 +9,7 @@ import { resolveImage } from './images';
 import type { NodeServices } from './kubelet';
 import { hostnameOf, writePodFiles } from './pod-files';
 import type { PodHost } from './pod-host';
-import { computePodStatus, type PodView } from './pod-status';
+import { addressFields, computePodStatus, type PodView } from './pod-status';
 import { pause } from './probe-loop';
 import type { Mount } from './rootfs';
 import { Sandbox } from './sandbox';
@@ -30,7 +30,8 @@ export class PodWorker {
   #pod: KubeObject;
   #sandbox: Sandbox | undefined;
   #dialer: Dialer | undefined;
-  #address: string | undefined;
+  /** IPv4 first; none before the network stands, and after it is gone. */
+  #addresses: string[] = [];
   #mounts: Mount[] = [];
   #writing = false;
   #removed = false;
@@ -47,7 +48,8 @@ export class PodWorker {
       new ContainerWorker(this.#host, spec, kind === 'init' && spec.restartPolicy === 'Always' ? 'sidecar' : kind);
     this.#view = {
       startTime: timestamp(),
-      address: undefined,
+      addresses: [],
+      hostAddresses: services.addresses.allOf(NODE_ADDRESS),
       sandboxReady: false,
       initialized: !(pod.spec.initContainers?.length > 0),
       finished: false,
@@ -104,18 +106,19 @@ export class PodWorker {
   async #live(): Promise<void> {
     if (!(await this.#prepareVolumes())) return;
     const { hostNetwork, shareProcessNamespace } = this.#pod.spec;
-    this.#address = hostNetwork ? NODE_ADDRESS : this.#services.addresses.take();
-    if (!hostNetwork) this.#services.proxy.addPod(this.#address);
-    const mounts = writePodFiles(this.#pod, this.#folder, this.#address);
+    const { addresses, proxy } = this.#services;
+    this.#addresses = addresses.allOf(hostNetwork ? NODE_ADDRESS : addresses.take());
+    if (!hostNetwork) proxy.addPod(this.#addresses[0]!);
+    const mounts = writePodFiles(this.#pod, this.#folder, this.#addresses);
     const account = serviceAccountMount(this.#pod, this.#folder, this.#services.credentials);
     this.#mounts = account ? [...mounts, account] : mounts;
     const hostname = hostNetwork ? NODE_NAME : hostnameOf(this.#pod);
     const sharePID = shareProcessNamespace === true;
-    const options = { hostname, address: this.#address, hostNetwork: hostNetwork === true, sharePID };
+    const options = { hostname, addresses: this.#addresses, hostNetwork: hostNetwork === true, sharePID };
     this.#sandbox = await Sandbox.create(options);
     this.#dialer = new Dialer(this.#sandbox);
     if (this.#wantsDialer()) this.#dialer.warmUp();
-    this.#view.address = this.#address;
+    this.#view.addresses = this.#addresses;
     this.#view.sandboxReady = true;
     this.#changed();
     if (!(await this.#initialize())) return;
@@ -233,11 +236,12 @@ export class PodWorker {
     this.#dialer?.close();
     await this.#sandbox?.remove();
     this.#view.sandboxReady = false;
-    if (this.#address && this.#address !== NODE_ADDRESS) {
-      this.#services.proxy.removePod(this.#address);
-      this.#services.addresses.release(this.#address);
+    const [address = NODE_ADDRESS] = this.#addresses;
+    if (address !== NODE_ADDRESS) {
+      this.#services.proxy.removePod(address);
+      this.#services.addresses.release(address);
     }
-    this.#address = undefined;
+    this.#addresses = [];
     this.#sandbox = undefined;
     this.#dialer = undefined;
   }
@@ -259,8 +263,9 @@ export class PodWorker {
   }
 
   #podWithAddress(): KubeObject {
-    if (!this.#address) return this.#pod;
-    return { ...this.#pod, status: { ...this.#pod.status, podIP: this.#address, hostIP: NODE_ADDRESS } };
+    if (this.#addresses.length === 0) return this.#pod;
+    const addresses = addressFields(this.#addresses, this.#view.hostAddresses);
+    return { ...this.#pod, status: { ...this.#pod.status, ...addresses } };
   }
 
   #makeHost(): PodHost {
@@ -273,7 +278,7 @@ export class PodWorker {
       stopping: this.#stopping.signal,
       pod: () => this.#podWithAddress(),
       sandbox: () => this.#sandbox!,
-      address: () => this.#address!,
+      address: () => this.#addresses[0]!,
       podMounts: () => this.#mounts,
       pidOf: (name) => this.container(name)?.container?.pid,
       changed: () => this.#changed(),

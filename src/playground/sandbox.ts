@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { MirrordError } from '../errors';
-import { NODE_ADDRESS, POD_GATEWAY } from './addresses';
+import { ipv6Beside, NODE_ADDRESS, POD_GATEWAY, POD_GATEWAY_V6 } from './addresses';
 import { requireTool, run } from './tools';
 
 /**
@@ -21,6 +21,7 @@ addr add $2/32 dev eth0
 link set eth0 up
 route add ${POD_GATEWAY} dev eth0 scope link
 route add default via ${POD_GATEWAY}
+$5
 END
 echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start
 fi
@@ -32,7 +33,8 @@ exec /bin/sh -c 'while :; do sleep 2147483647 & wait $!; done' pause
 
 export interface SandboxOptions {
   hostname: string;
-  address: string;
+  /** IPv4, and where pods have it IPv6. */
+  addresses: string[];
   hostNetwork: boolean;
   /** One process namespace for all containers of the pod. */
   sharePID: boolean;
@@ -52,7 +54,8 @@ export class Sandbox {
 
   /** @throws MirrordError PLAYGROUND_SANDBOX_FAILED */
   static async create(options: SandboxOptions): Promise<Sandbox> {
-    const { hostname, address, hostNetwork, sharePID } = options;
+    const { hostname, hostNetwork, sharePID } = options;
+    const [address, second] = options.addresses as [string, string?];
     const namespaces = [...(hostNetwork ? [] : ['--net']), '--uts', '--ipc'];
     if (sharePID) namespaces.push('--pid', '--fork', '--kill-child');
     const hold = sharePID ? 'reap' : 'hold';
@@ -68,6 +71,7 @@ export class Sandbox {
         hostNetwork ? '' : address,
         requireTool('ip'),
         hold,
+        second ? insideIPv6(second) : '',
       ],
       { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], detached: true },
     );
@@ -79,7 +83,7 @@ export class Sandbox {
     const lines = new LineReader(control);
     try {
       const pid = Number((await lines.next(5_000)).replace('pid ', ''));
-      if (!hostNetwork) await plugIn(pid, address);
+      if (!hostNetwork) await plugIn(pid, address, second);
       control.write('go\n');
       const ready = await lines.next(5_000);
       if (ready !== 'ready') throw new Error(ready);
@@ -106,15 +110,23 @@ export class Sandbox {
 }
 
 /** A routed pair: the pod has one address and one next hop, and every packet passes the node, where services are resolved. */
-async function plugIn(pid: number, address: string): Promise<void> {
+async function plugIn(pid: number, address: string, second: string | undefined): Promise<void> {
   const card = `pod${pid}`;
   const input = `link add ${card} type veth peer name eth0 netns ${pid}
 link set ${card} up
 addr add ${POD_GATEWAY}/32 dev ${card}
 route add ${address}/32 dev ${card} src ${NODE_ADDRESS}
+${second ? outsideIPv6(card, second) : ''}
 `;
   await run('ip', ['-b', '-'], { input });
 }
+
+/** Without duplicate address detection: until that ends, a second or more, an address is not used. */
+const insideIPv6 = (address: string) => `addr add ${address}/128 dev eth0 nodad
+route add default via ${POD_GATEWAY_V6} dev eth0`;
+
+const outsideIPv6 = (card: string, address: string) => `addr add ${POD_GATEWAY_V6}/64 dev ${card} nodad
+route add ${address}/128 dev ${card} src ${ipv6Beside(NODE_ADDRESS)}`;
 
 /** Lines of a control pipe, one by one, each wait with a limit. */
 export class LineReader {

@@ -163,7 +163,13 @@ export type Params<M extends MethodName> = CallMethods[M]['params'];
 export type Result<M extends MethodName> = CallMethods[M]['result'];
 
 /** Metadata of OPEN from the client, by kind. */
-export type OpenRequest = { kind: 'tcp'; host: string; port: number };
+export type OpenRequest = {
+  kind: 'tcp';
+  host: string;
+  port: number;
+  /** The address of the pod to connect from. An agent that does not know the field leaves the choice to the kernel. */
+  localAddress?: string;
+};
 
 /** Metadata of OPEN from the agent: a connection that was taken. The client answers with `{}`, or refuses (ECONNREFUSED). */
 export interface IncomingConnection {

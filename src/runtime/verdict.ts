@@ -1,4 +1,4 @@
-import type { MethodName, Params, Result } from '../protocol/contract';
+import type { MethodName, Params, Result, SocketAddress } from '../protocol/contract';
 
 /** What patches read of the wire: they import it from here only. */
 export type { MethodName, Params, Result, WireDirent, WireError, WireStat } from '../protocol/contract';
@@ -67,9 +67,9 @@ export interface OutgoingAccess {
   decide(address: string, port: number, family: 4 | 6): Verdict;
   /** Loopback port of the relay in the worker. */
   readonly relayPort: number;
-  /** Asks for a connection from the pod; `done` is called once, from the event loop. `hostname` if it is known from DNS. */
+  /** Asks for a connection from the pod, from that address of it if one is named; `done` is called once, from the event loop. */
   connect(
-    target: { address: string; port: number; hostname?: string },
+    target: { address: string; port: number; localAddress?: string },
     done: (outcome: ConnectOutcome) => void,
   ): { id: number; abort(): void };
   /** Tells the relay from where the connection `id` will arrive. */
@@ -80,7 +80,7 @@ export interface OutgoingAccess {
 }
 
 export type ConnectOutcome =
-  | { ok: true; podAddress: { address: string; port: number; family: 4 | 6 } }
+  | { ok: true; podAddress: SocketAddress; peerAddress: SocketAddress }
   | { ok: false; code: string };
 
 /** What `patches/dns` gets from the runtime. */

@@ -43,8 +43,10 @@ export async function deleteAgentPod(namespace: string): Promise<void> {
   }
 }
 
+type AgentProcess = 'supervisor' | 'worker' | 'holder';
+
 /** Kills a process of the agent. */
-export async function killAgent(namespace: string, which: 'supervisor' | 'worker'): Promise<void> {
+export async function killAgent(namespace: string, which: AgentProcess): Promise<void> {
   await inAgent(namespace, which, "process.kill(Number(found.pid), 'SIGKILL')");
 }
 
@@ -59,7 +61,7 @@ export async function tablesOfTarget(namespace: string): Promise<string> {
 }
 
 /** Runs a script in the agent's own pod, which sees all processes of the node, with one of its processes in `found`. */
-async function inAgent(namespace: string, which: 'supervisor' | 'worker', script: string): Promise<string> {
+async function inAgent(namespace: string, which: AgentProcess, script: string): Promise<string> {
   const pod = (await agentPods(namespace)).find(({ status }) => status?.phase === 'Running');
   if (!pod) throw new Error('there is no agent that runs');
   const { args } = pod.spec!.containers[0]!;
@@ -79,7 +81,7 @@ async function inAgent(namespace: string, which: 'supervisor' | 'worker', script
   return out;
 }
 
-/** The supervisor has the target's id in its arguments; the worker is its child. */
+/** The supervisor has the target's id in its arguments; the worker is its child, and who holds the traffic rules is a child of that. */
 const FIND = `
   const fs = require('fs');
   const [id, which] = process.argv.slice(1);
@@ -91,6 +93,8 @@ const FIND = `
   });
   const supervisor = all.find(({ words }) => words.includes('--container-id') && words.includes(id));
   const worker = all.find(({ words, parent }) => words.includes('--worker') && parent === supervisor?.pid);
-  const found = which === 'worker' ? worker : supervisor;
+  const holds = ({ words }) => /^nft for mirrord_[^_]+$/.test(words[0]) || (words[0] === 'sh' && words[2]?.startsWith('cat >'));
+  const holder = all.find((one) => holds(one) && one.parent === worker?.pid);
+  const found = { worker, supervisor, holder }[which];
   if (!found) throw new Error(which + ' not found');
 `;

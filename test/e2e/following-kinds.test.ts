@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { apply, apps, batch, core, createNamespace, eventually, settings } from '../support/cluster';
 import { clusterEnv, preload } from '../support/spawn-app';
 import { nothingLeft } from './agents';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place, type Running } from './running';
 import { fixturePath } from './world';
 
 const LIMIT = 180_000;
@@ -69,8 +69,8 @@ async function ready(label: string): Promise<string[]> {
 }
 
 async function start(target: string): Promise<Running> {
-  const env = { ...clusterEnv(target, namespace), TMPDIR: place.tmp, MIRRORD_PROGRESS: 'plain' };
-  running = startRunning(['-r', preload, fixturePath('marks.cjs')], env, place.cwd);
+  const env = { ...clusterEnv(target, namespace), MIRRORD_PROGRESS: 'plain' };
+  running = place.run(['-r', preload, fixturePath('marks.cjs')], env);
   await running.line('the mark of the first pod', ({ mark }) => mark, 60_000);
   return running;
 }

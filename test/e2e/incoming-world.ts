@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -8,23 +8,47 @@ import {
   configMap,
   createNamespace,
   deployment,
-  eventually,
   runInPod,
   service,
   waitForDeployment,
 } from '../support/cluster';
 import { cli, clusterEnv, preload } from '../support/spawn-app';
+import { type Running, startRunning } from './running';
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), 'utf8');
 const app = new URL('./fixtures/incoming-app.cjs', import.meta.url).pathname;
 
-export interface Developer {
+/** The app of a developer: it prints JSON, `"up"` when all its servers listen, and leaves when it is told so. */
+export class Developer {
+  readonly #running: Running;
+
+  constructor(running: Running) {
+    this.#running = running;
+  }
+
   /** JSON values the app has printed so far. */
-  heard: unknown[];
-  readonly stderr: string;
-  process: ChildProcess;
-  /** Ends the app in good order. */
-  leave(): Promise<void>;
+  get heard(): unknown[] {
+    return this.#running.lines;
+  }
+
+  get stderr(): string {
+    return this.#running.stderr();
+  }
+
+  get process(): ChildProcess {
+    return this.#running.child;
+  }
+
+  async up(): Promise<void> {
+    await this.#running.line("the developer's app to listen", (line) => line === 'up', 60_000);
+  }
+
+  /** Ends the app in good order; resolves when all it has said was read. */
+  async leave(): Promise<void> {
+    const ended = new Promise((resolve) => this.process.once('close', resolve));
+    this.process.stdin!.write('leave\n');
+    await ended;
+  }
 }
 
 /** One of the target's servers each: HTTP/1, HTTP/2 with prior knowledge, and one that is no HTTP. */
@@ -82,27 +106,17 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       return JSON.parse(await runInPod(namespace, caller.metadata!.name!, command));
     },
     async develop(variables, wanted = ['http'], way = 'preload') {
-      const env: NodeJS.ProcessEnv = {
-        ...process.env,
+      const env = {
         ...clusterEnv('deployment/target', namespace),
         MIRRORD_PROGRESS: 'off',
         BASE: String(base),
         APP_PORTS: wanted.map((name) => ports[name]).join(),
         ...variables,
       };
-      for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name];
       const args = way === 'exec' ? [cli, 'exec', '--', process.execPath, app] : ['-r', preload, app];
-      const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
-      developers.add(child);
-      const developer = watch(child);
-      await eventually(
-        `the developer's app to listen; it says ${developer.stderr}`,
-        async () => {
-          if (child.exitCode !== null) throw new Error(`the app has ended: ${developer.stderr}`);
-          return developer.heard.includes('up');
-        },
-        40_000,
-      );
+      const developer = new Developer(startRunning(args, env, { stdin: 'pipe', detached: true }));
+      developers.add(developer.process);
+      await developer.up();
       return developer;
     },
     async leaveAll() {
@@ -138,30 +152,4 @@ function killGroup({ pid }: ChildProcess): void {
   } catch {
     // All have ended.
   }
-}
-
-function watch(child: ChildProcess): Developer {
-  const heard: unknown[] = [];
-  let stderr = '';
-  let rest = '';
-  child.stdout!.on('data', (chunk) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop()!;
-    heard.push(...lines.map((line) => JSON.parse(line)));
-  });
-  child.stderr!.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  return {
-    heard,
-    process: child,
-    get stderr() {
-      return stderr;
-    },
-    async leave() {
-      child.stdin!.write('leave\n');
-      await ended;
-    },
-  };
 }

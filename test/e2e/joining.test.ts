@@ -4,12 +4,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { agentJobs, core, eventually, settings } from '../support/cluster';
 import { preload } from '../support/spawn-app';
 import { agentPods, nothingLeft } from './agents';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place, type Running } from './running';
 import { createWorld, fixturePath, type World } from './world';
 
 let world: World;
 let place: Place;
-const started: Running[] = [];
 
 beforeAll(async () => {
   world = await createWorld('joining');
@@ -19,16 +18,11 @@ beforeEach(() => {
   place = createPlace();
 });
 afterEach(() => {
-  for (const { child } of started.splice(0)) child.kill('SIGKILL');
   place.remove();
 });
 
-function start(env: Record<string, string | undefined> = {}): Running {
-  const args = ['-r', preload, fixturePath('lives-on.cjs')];
-  const running = startRunning(args, { ...world.env, TMPDIR: place.tmp, ...env }, place.cwd);
-  started.push(running);
-  return running;
-}
+const start = (env: Record<string, string | undefined> = {}): Running =>
+  place.run(['-r', preload, fixturePath('lives-on.cjs')], { ...world.env, ...env });
 
 /** The kubeconfig of somebody else, with other names for the same cluster. */
 function otherKubeconfig(): string {

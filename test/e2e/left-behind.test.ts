@@ -3,12 +3,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { agentJobs, core, eventually, runInPod, waitForDeployment } from '../support/cluster';
 import { preload } from '../support/spawn-app';
 import { deleteAgentJob, deleteAgentPod, killAgent, nothingLeft } from './agents';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place, type Running } from './running';
 import { createWorld, fixturePath, type World } from './world';
 
 let world: World;
 let place: Place;
-const started: Running[] = [];
 
 beforeAll(async () => {
   world = await createWorld('left');
@@ -18,19 +17,11 @@ beforeEach(() => {
   place = createPlace();
 });
 afterEach(() => {
-  for (const { child } of started.splice(0)) child.kill('SIGKILL');
   place.remove();
 });
 
-function start(fixture: string, env: Record<string, string | undefined> = {}): Running {
-  const running = startRunning(
-    ['-r', preload, fixturePath(fixture)],
-    { ...world.env, TMPDIR: place.tmp, ...env },
-    place.cwd,
-  );
-  started.push(running);
-  return running;
-}
+const start = (fixture: string, env: Record<string, string | undefined> = {}): Running =>
+  place.run(['-r', preload, fixturePath(fixture)], { ...world.env, ...env });
 
 async function targetServes(): Promise<void> {
   const pod = await waitForDeployment(world.namespace, 'target');

@@ -12,7 +12,7 @@ import {
   waitForDeployment,
 } from '../support/cluster';
 import { clusterEnv, preload } from '../support/spawn-app';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place, type Running } from './running';
 import { fixturePath } from './world';
 
 const LIMIT = { timeout: 60_000 };
@@ -125,7 +125,7 @@ async function develop(env: Record<string, string>): Promise<Running> {
   place = createPlace();
   const args = ['-r', preload, fixturePath('answers.cjs'), 'developer', String(PORT), String(SKIPPED)];
   const settings = { MIRRORD_PROGRESS: 'off', MIRRORD_AGENT_TCP_STEAL_TRAFFIC: 'true', ...env };
-  app = startRunning(args, { ...clusterEnv('deployment/target/container/app', namespace), ...settings }, place.cwd);
+  app = place.run(args, { ...clusterEnv('deployment/target/container/app', namespace), ...settings });
   await app.line('the developer to listen', (line) => line === 'up', 40_000);
   return app;
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { apply, configMap, createNamespace, runInPod, settings, waitForDeployment } from '../support/cluster';
 import { clusterEnv, preload } from '../support/spawn-app';
 import { nothingLeft } from './agents';
-import { createPlace, startRunning } from './running';
+import { createPlace } from './running';
 import { fixturePath } from './world';
 
 /** Of the node, which all its pods share; no other test has it. */
@@ -40,7 +40,7 @@ it('incoming traffic of a pod in the node’s own network is refused with why, a
   const place = createPlace();
   const args = ['-r', preload, fixturePath('answers.cjs'), 'developer', String(PORT)];
   const env = { ...clusterEnv('deployment/target', namespace), MIRRORD_AGENT_TCP_STEAL_TRAFFIC: 'true' };
-  const app = startRunning(args, { ...env, MIRRORD_PROGRESS: 'off', MIRRORD_AGENT_IDLE_TIMEOUT: '1' }, place.cwd);
+  const app = place.run(args, { ...env, MIRRORD_PROGRESS: 'off', MIRRORD_AGENT_IDLE_TIMEOUT: '1' });
   try {
     // The app goes on, with its own port.
     await app.line('the app to listen', (line) => line === 'up', 40_000);

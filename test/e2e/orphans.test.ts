@@ -4,13 +4,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { core, eventually, waitForDeployment } from '../support/cluster';
 import { cli, preload, root } from '../support/spawn-app';
 import { agentPods, deleteAgentJob, killAgent, nothingLeft } from './agents';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place } from './running';
 import { createWorld, fixturePath, type World } from './world';
 
 const LIMIT_MS = 180_000;
 let world: World;
 let place: Place;
-let running: Running | undefined;
 
 beforeAll(async () => {
   world = await createWorld('orphans');
@@ -20,17 +19,13 @@ beforeEach(() => {
   place = createPlace();
 });
 afterEach(async () => {
-  running?.child.kill('SIGKILL');
-  for (const pid of place.processes()) process.kill(pid, 'SIGKILL');
   place.remove();
   await deleteAgentJob(world.namespace);
   await nothingLeft(world.namespace, 60_000);
 }, 90_000);
 
-const start = (args: string[], env: Record<string, string | undefined> = {}) => {
-  running = startRunning(args, { ...world.env, TMPDIR: place.tmp, MIRRORD_AGENT_GRACE: '10', ...env }, place.cwd);
-  return running;
-};
+const start = (args: string[], env: Record<string, string | undefined> = {}) =>
+  place.run(args, { ...world.env, MIRRORD_AGENT_GRACE: '10', ...env });
 
 it.each(['worker', 'supervisor'] as const)(
   'a child whose owner and whose agent (%s) are gone starts an agent of its own',

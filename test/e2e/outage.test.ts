@@ -3,13 +3,12 @@ import { ApiProxy } from '../support/api-proxy';
 import { settings } from '../support/cluster';
 import { preload } from '../support/spawn-app';
 import { nothingLeft } from './agents';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place, type Running } from './running';
 import { createWorld, fixturePath, type World } from './world';
 
 let world: World;
 let proxy: ApiProxy;
 let place: Place;
-const started: Running[] = [];
 
 beforeAll(async () => {
   world = await createWorld('outage');
@@ -21,21 +20,12 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   proxy.resume();
-  for (const { child } of started.splice(0)) {
-    child.kill('SIGCONT');
-    child.kill('SIGKILL');
-  }
   proxy.stop();
   place.remove();
 });
 
-function start(fixture: string, env: Record<string, string | undefined> = {}): Running {
-  const args = ['-r', preload, fixturePath(fixture)];
-  const all = { ...world.env, KUBECONFIG: proxy.kubeconfig, TMPDIR: place.tmp, ...env };
-  const running = startRunning(args, all, place.cwd);
-  started.push(running);
-  return running;
-}
+const start = (fixture: string): Running =>
+  place.run(['-r', preload, fixturePath(fixture)], { ...world.env, KUBECONFIG: proxy.kubeconfig });
 
 const received = ({ lines }: Running): number => lines.findLast((line) => line.received)?.received ?? 0;
 

@@ -2,12 +2,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { agentJobs, eventually } from '../support/cluster';
 import { cli, preload } from '../support/spawn-app';
 import { nothingLeft } from './agents';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place } from './running';
 import { createWorld, fixturePath, type World } from './world';
 
 let world: World;
 let place: Place;
-let running: Running | undefined;
 
 beforeAll(async () => {
   world = await createWorld('owner');
@@ -16,24 +15,10 @@ afterAll(() => world?.drop());
 beforeEach(() => {
   place = createPlace();
 });
-afterEach(() => {
-  for (const { pid } of running?.lines ?? []) if (pid) stop(pid, 'SIGKILL');
-  running?.child.kill('SIGKILL');
-  place.remove();
-});
+afterEach(() => place.remove());
 
-function stop(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended.
-  }
-}
-
-const start = (args: string[], env: Record<string, string> = {}) => {
-  running = startRunning(args, { ...world.env, TMPDIR: place.tmp, MIRRORD_AGENT_GRACE: '10', ...env }, place.cwd);
-  return running;
-};
+const start = (args: string[], env: Record<string, string> = {}) =>
+  place.run(args, { ...world.env, MIRRORD_AGENT_GRACE: '10', ...env });
 
 const owners: Record<string, string[]> = {
   'a process with the preload': ['-r', preload, fixturePath('owner-of-stream.cjs')],
@@ -52,7 +37,7 @@ it.each(Object.keys(owners))(
     for (const pid of pids) {
       const { received } = lines.findLast((said) => said.pid === pid && said.received) ?? { received: 50 };
       await line('the stream to go on', (said) => said.pid === pid && said.received > received + 200);
-      stop(pid, 'SIGTERM');
+      process.kill(pid, 'SIGTERM');
       const end = await line('the stream to end', (said) => said.pid === pid && said.closed);
       expect(end).toMatchObject({ sent: end.received, wrong: 0 });
     }

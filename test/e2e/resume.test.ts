@@ -18,7 +18,7 @@ import {
 import { clusterEnv, preload } from '../support/spawn-app';
 import { deleteAgentJob, nothingLeft } from './agents';
 import { createIncomingWorld, type Developer, type IncomingWorld, type PortName } from './incoming-world';
-import { createPlace, type Place, type Running, startRunning } from './running';
+import { createPlace, type Place, type Running } from './running';
 import { fixturePath } from './world';
 
 const STEAL = { MIRRORD_AGENT_TCP_STEAL_TRAFFIC: 'true' };
@@ -31,7 +31,6 @@ let world: IncomingWorld;
 let proxy: ApiProxy;
 let place: Place;
 let caller: string;
-const started: Running[] = [];
 
 beforeAll(async () => {
   world = await createIncomingWorld('resume');
@@ -61,13 +60,12 @@ beforeEach(async () => {
   place = createPlace();
 });
 afterEach(async () => {
-  for (const { child } of started.splice(0)) child.kill('SIGKILL');
+  place.remove();
   await world?.leaveAll();
   // One that a failed test has left would serve the next one with other settings.
   await deleteAgentJob(world.namespace);
   await nothingLeft(world.namespace, 60_000);
   proxy.stop();
-  place.remove();
 });
 
 /** Bytes of which each 64 KiB say where they belong. */
@@ -90,15 +88,12 @@ const wantedHash = () => {
 };
 
 /** Streams, calls and files, without a pause. */
-function goOn(env: Record<string, string> = {}): Running {
-  const running = startRunning(
-    ['-r', preload, fixturePath('goes-on.cjs'), FOLDER, BIG, wantedHash()],
-    { ...clusterEnv('deployment/target', world.namespace), KUBECONFIG: proxy.kubeconfig, TMPDIR: place.tmp, ...env },
-    place.cwd,
-  );
-  started.push(running);
-  return running;
-}
+const goOn = (env: Record<string, string> = {}): Running =>
+  place.run(['-r', preload, fixturePath('goes-on.cjs'), FOLDER, BIG, wantedHash()], {
+    ...clusterEnv('deployment/target', world.namespace),
+    KUBECONFIG: proxy.kubeconfig,
+    ...env,
+  });
 
 const develop = (incoming: Record<string, string>, ports: PortName[]): Promise<Developer> =>
   world.develop({ MIRRORD_PROGRESS: 'plain', ...incoming, KUBECONFIG: proxy.kubeconfig }, ports);

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { Developer } from '../e2e/incoming-world';
+import { startRunning } from '../e2e/running';
 import { createCertificate } from '../support/certificate';
 import {
   apply,
@@ -25,9 +26,7 @@ let namespace: string;
 let drop: () => Promise<void>;
 let caller: string;
 let folder: string;
-let app: ChildProcess | undefined;
-let lines: unknown[];
-let stderr: string;
+let app: Developer | undefined;
 
 /** What a pod beside the target gets of one kind of server. */
 const call = async (kind: string, user?: string) =>
@@ -35,33 +34,15 @@ const call = async (kind: string, user?: string) =>
 
 /** The developer's servers, once all of them listen. */
 async function develop(env: Record<string, string>): Promise<void> {
-  lines = [];
-  stderr = '';
-  const all: NodeJS.ProcessEnv = {
-    ...process.env,
+  const all = {
     ...clusterEnv('deployment/target', namespace),
     MIRRORD_PROGRESS: 'off',
     APP_CERT: join(folder, 'cert.pem'),
     APP_KEY: join(folder, 'key.pem'),
     ...env,
   };
-  for (const [name, value] of Object.entries(all)) if (value === undefined) delete all[name];
-  app = spawn(process.execPath, ['-r', preload, here('servers-app.cjs')], { env: all, stdio: 'pipe' });
-  let rest = '';
-  app.stdout!.on('data', (chunk) => {
-    const parts = (rest + chunk).split('\n');
-    rest = parts.pop()!;
-    lines.push(...parts.map((line) => JSON.parse(line)));
-  });
-  app.stderr!.on('data', (chunk) => (stderr += chunk));
-  await eventually(
-    `the servers to listen; they say ${stderr}`,
-    async () => {
-      if (app!.exitCode !== null) throw new Error(`the app has ended: ${stderr}`);
-      return lines.includes('up');
-    },
-    60_000,
-  );
+  app = new Developer(startRunning(['-r', preload, here('servers-app.cjs')], all, { stdin: 'pipe' }));
+  await app.up();
 }
 
 async function bundle(name: string): Promise<string> {
@@ -97,14 +78,11 @@ beforeAll(async () => {
   caller = pod!.metadata!.name!;
 }, 120_000);
 afterEach(async () => {
-  if (!app) return;
-  const ended = new Promise((resolve) => app!.once('close', resolve));
-  app.stdin!.write('leave\n');
-  await ended;
+  await app?.leave();
   app = undefined;
 });
 afterAll(async () => {
-  app?.kill('SIGKILL');
+  app?.process.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
   await drop?.();
 });
@@ -123,7 +101,7 @@ const grpcOf = (by: string, cancelled: unknown) => ({
 
 it('all kinds of servers get the traffic of the pod, and see its clients', LIMIT, async () => {
   await develop({ MIRRORD_AGENT_TCP_STEAL_TRAFFIC: 'true' });
-  expect(stderr).toBe('');
+  expect(app!.stderr).toBe('');
   expect(await call('net')).toEqual({ isPeer: true, echoed: true });
   const told = { size: 300_000, isPeer: true };
   expect(await call('http')).toEqual({ by: 'http', version: '1.1', status: 200, ...told });
@@ -137,15 +115,15 @@ it('all kinds of servers get the traffic of the pod, and see its clients', LIMIT
     got: [expect.stringMatching(/^[\d.]+ \d+$/), 'developer hello', 200_000],
     code: 4000,
   });
-  await eventually('the server to hear of the end', async () => lines.some((line) => (line as any).closed));
-  expect(lines).toContainEqual({ closed: [4000, 'enough'] });
+  await eventually('the server to hear of the end', async () => app!.heard.some((line) => (line as any).closed));
+  expect(app!.heard).toContainEqual({ closed: [4000, 'enough'] });
   expect(await call('socket.io')).toEqual({
     polling: { sum: 7, text: 'hello', transport: 'polling' },
     websocket: { sum: 7, text: 'hello', transport: 'websocket' },
     'polling,websocket': { sum: 7, text: 'hello', transport: 'websocket' },
   });
   expect(await call('grpc')).toEqual(grpcOf('developer', 2));
-  expect(stderr).toBe('');
+  expect(app!.stderr).toBe('');
 });
 
 it('a filter divides WebSockets and gRPC, streams with trailers and cancellation too', LIMIT, async () => {
@@ -155,5 +133,5 @@ it('a filter divides WebSockets and gRPC, streams with trailers and cancellation
   expect(await call('grpc', 'me')).toEqual(grpcOf('developer', 2));
   // Cancelled calls of an earlier test may be counted there.
   expect(await call('grpc')).toEqual(grpcOf('pod', 2));
-  expect(stderr).toBe('');
+  expect(app!.stderr).toBe('');
 });

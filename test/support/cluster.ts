@@ -116,6 +116,8 @@ interface AppOptions {
   /** Volumes by mount path; with `subPath`, that one file of it. */
   volumes?: Record<string, { subPath?: string; configMap?: object; secret?: object; emptyDir?: object }>;
   securityContext?: object;
+  /** More fields of the pod's spec. */
+  spec?: object;
 }
 
 /** A Deployment of one container named `app`, ready when its port accepts. */
@@ -138,6 +140,7 @@ export function deployment(options: AppOptions): KubernetesObject {
         metadata: { labels: { app: name } },
         spec: {
           terminationGracePeriodSeconds: 1,
+          ...options.spec,
           containers: [
             {
               name: 'app',

@@ -89,6 +89,11 @@ export class Incoming {
     void this.#ports.leaveAll();
   }
 
+  /** After `stop`, when what is redirected has had its time: resolves when nothing of it is left in the pod. */
+  end(): Promise<void> {
+    return this.#ports.end();
+  }
+
   counts() {
     const all = [...this.#tables.values()].flatMap((table) => table.all());
     const steals = all.filter(({ params }) => params.mode === 'steal');

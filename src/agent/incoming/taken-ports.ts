@@ -66,13 +66,21 @@ export class TakenPorts {
     return this.#inTurn(() => this.#leave([...this.#taken]));
   }
 
+  /** Takes the rules away, whatever is still redirected. Resolves when the process may end; never rejects. */
+  end(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#taken.clear();
+      await this.#end();
+    });
+  }
+
   async #leave(ports: number[]): Promise<void> {
     this.#forget(ports);
     try {
       await this.#apply();
     } catch (error) {
       this.#options.log.warn(`the traffic rules are taken away: ${(error as Error).message}`);
-      this.#end();
+      void this.#end();
       if (this.#taken.size > 0) this.#lose((error as Error).message);
     }
   }
@@ -118,15 +126,16 @@ export class TakenPorts {
     if (this.#taken.size > 0 || this.#live.size > 0) return;
     void this.#inTurn(async () => {
       const lingers = performance.now() - this.#lastLeftAt < LINGER_MS - 1;
-      if (this.#taken.size === 0 && this.#live.size === 0 && !lingers) this.#end();
+      if (this.#taken.size === 0 && this.#live.size === 0 && !lingers) await this.#end();
     });
   }
 
-  #end(): void {
-    this.#holder?.close();
+  async #end(): Promise<void> {
+    const holder = this.#holder;
     this.#holder = undefined;
     for (const listeners of this.#listeners.values()) listeners.close();
     this.#listeners.clear();
+    await holder?.close();
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {

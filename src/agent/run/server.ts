@@ -95,7 +95,7 @@ export class AgentServer {
     previous.close();
   }
 
-  /** Tells the clients, waits until they have gone or the time is over, then ends with code 0. Once. */
+  /** Tells the clients, waits until they have gone or the time is over, takes the traffic rules away, then ends with code 0. Once. */
   stop(reason: string): void {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -104,7 +104,7 @@ export class AgentServer {
     this.#listener?.close();
     this.#incoming.stop();
     this.#acceptor.close(reason);
-    const end = () => this.#end(EXIT.ok);
+    const end = () => void this.#incoming.end().then(() => this.#end(EXIT.ok));
     setTimeout(end, DRAIN_MS);
     for (const socket of this.#sockets) socket.on('close', () => this.#sockets.size === 0 && end());
     if (this.#sockets.size === 0) setImmediate(end);

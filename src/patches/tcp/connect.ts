@@ -10,6 +10,8 @@ import type { Source, SourceAddresses } from './bind';
 import type { ConnectRequest, NativeTcp, TcpHandle } from './handle';
 import type { ServerPorts } from './server-ports';
 
+type Connected = Extract<ConnectOutcome, { ok: true }>;
+
 /** A connection the pod has been asked for and that Node takes for a connect in progress. */
 interface PendingConnect {
   request: ConnectRequest;
@@ -49,7 +51,8 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
     const source = sources.secure(handle);
     if (typeof source === 'number') return source;
     const scope = new AsyncResource('MIRRORD_CONNECT');
-    const operation = outgoing.connect({ address: unmapped(address), port }, (outcome) => {
+    const target = { address: unmapped(address), port, localAddress: source.asked };
+    const operation = outgoing.connect(target, (outcome) => {
       // Closed meanwhile: Node has been told.
       if (pendings.get(handle) === pending) scope.runInAsyncScope(settle, undefined, handle, pending, outcome);
     });
@@ -60,7 +63,7 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
   }
 
   function settle(handle: TcpHandle, pending: PendingConnect, outcome: ConnectOutcome): void {
-    const status = outcome.ok ? join(handle, pending, outcome.podAddress) : statusOf(outcome.code);
+    const status = outcome.ok ? join(handle, pending, outcome) : statusOf(outcome.code);
     if (status === 0) pendings.delete(handle);
     else fail(handle, pending, status);
     keepAlive(pending, false);
@@ -85,13 +88,9 @@ export function installConnect(prototype: TcpHandle, context: PatchContext, part
   }
 
   /** The rest of the connect is Node's: it completes the request when the relay has accepted. */
-  function join(
-    handle: TcpHandle,
-    pending: PendingConnect,
-    own: { address: string; port: number; family: 4 | 6 },
-  ): number {
+  function join(handle: TcpHandle, pending: PendingConnect, ends: Connected): number {
     outgoing.announce(pending.operation.id, pending.source.port, pending.source.address);
-    addresses.set(handle, endpoints(pending, own));
+    addresses.set(handle, endpoints(pending, ends));
     const status = sources.connectToRelay(handle, pending.request, outgoing.relayPort);
     if (status !== 0) pending.operation.abort();
     return status;
@@ -185,10 +184,12 @@ function unmapped(address: string): string {
   return tail && isIPv4(tail) ? tail : address;
 }
 
-function endpoints(pending: PendingConnect, own: { address: string; port: number; family: 4 | 6 }): Endpoints {
-  const name = (family: 4 | 6) => (family === 6 ? 'IPv6' : 'IPv4');
-  return {
-    peer: { address: pending.address, port: pending.port, family: name(pending.family) },
-    own: { address: own.address, port: own.port, family: name(own.family) },
-  };
+/** Both as the kernel of the pod spells them. It is IPv4 there where the app has written `::ffff:10.0.0.1`, whose names are of that form. */
+function endpoints({ address, port, family }: PendingConnect, { podAddress, peerAddress }: Connected): Endpoints {
+  const name = (end: Connected['podAddress']): Endpoints['own'] =>
+    family === 6 && end.family === 4
+      ? { address: `::ffff:${end.address}`, port: end.port, family: 'IPv6' }
+      : { address: end.address, port: end.port, family: end.family === 6 ? 'IPv6' : 'IPv4' };
+  // One that was reset in the moment it was accepted has no name of its peer any more.
+  return { peer: name(peerAddress.address ? peerAddress : { address, port, family }), own: name(podAddress) };
 }

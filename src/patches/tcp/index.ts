@@ -17,7 +17,7 @@ export const tcpPatch: Patch = {
   install(context) {
     const { prototype, socketType } = findTcp();
     const native = captureNatives(prototype);
-    const sources = installBind(prototype, native);
+    const sources = installBind(prototype, { native, socketType });
     const addresses = installAddresses(prototype);
     const servers = installServerPorts(prototype, context, { native, socketType });
     const undos = [

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { encodeSafe } from '../random-name';
 import type { KubeObject, Store } from '../types';
 import { type Controller, type Key, keyOf } from './controller';
 import { ownerReference } from './owned';
 import { isReady, isTerminal } from './pods';
 
-/** Keeps the Endpoints and one EndpointSlice of every service that selects pods. */
+/** Keeps the Endpoints and, for each address family of a service that selects pods, one EndpointSlice. */
 export const endpointsController: Controller = {
   name: 'endpoint-controller',
   resource: 'services',
@@ -23,7 +24,7 @@ export const endpointsController: Controller = {
       .list('pods', service.metadata.namespace)
       .filter((pod) => isSelected(service, pod) && pod.status?.podIP && !isTerminal(pod));
     writeEndpoints(store, service, pods);
-    writeSlice(store, service, pods);
+    for (const family of service.spec.ipFamilies ?? ['IPv4']) writeSlice(store, service, pods, family);
     return undefined;
   },
   cleanUp(store, { namespace, name }) {
@@ -97,12 +98,17 @@ function writeEndpoints(store: Store, service: KubeObject, pods: KubeObject[]): 
   });
 }
 
-function writeSlice(store: Store, service: KubeObject, pods: KubeObject[]): void {
+function writeSlice(store: Store, service: KubeObject, all: KubeObject[], family: 'IPv4' | 'IPv6'): void {
   const { name, namespace, uid } = service.metadata;
+  const addressOf = (pod: KubeObject) =>
+    (pod.status.podIPs ?? [{ ip: pod.status.podIP }]).find(
+      ({ ip }: { ip: string }) => isIPv4(ip) === (family === 'IPv4'),
+    )?.ip;
+  const pods = all.filter(addressOf);
   const endpoints = pods.map((pod) => {
     const terminating = Boolean(pod.metadata.deletionTimestamp);
     return {
-      addresses: [pod.status.podIP],
+      addresses: [addressOf(pod)],
       conditions: { ready: counts(service, pod), serving: isReady(pod), terminating },
       ...hostnameIn(service, pod),
       nodeName: pod.spec.nodeName,
@@ -116,7 +122,7 @@ function writeSlice(store: Store, service: KubeObject, pods: KubeObject[]): void
     kind: 'EndpointSlice',
     metadata: {
       // From the uid, so that a service that is made anew gets a slice of its own.
-      name: `${name}-${encodeSafe(createHash('sha256').update(uid).digest('hex').slice(0, 5))}`,
+      name: `${name}-${encodeSafe(createHash('sha256').update(`${uid}${family}`).digest('hex').slice(0, 5))}`,
       generateName: `${name}-`,
       namespace,
       labels: {
@@ -125,7 +131,7 @@ function writeSlice(store: Store, service: KubeObject, pods: KubeObject[]): void
       },
       ownerReferences: [ownerReference(service)],
     },
-    addressType: 'IPv4',
+    addressType: family,
     endpoints,
     ports,
   });

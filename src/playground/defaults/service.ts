@@ -14,7 +14,7 @@ export function defaultService({ spec }: any): void {
   if (spec.type !== 'ExternalName') {
     setDefault(spec, 'internalTrafficPolicy', 'Cluster');
     setDefault(spec, 'ipFamilies', ['IPv4']);
-    setDefault(spec, 'ipFamilyPolicy', 'SingleStack');
+    setDefault(spec, 'ipFamilyPolicy', spec.ipFamilies.length > 1 ? 'RequireDualStack' : 'SingleStack');
   }
   if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') setDefault(spec, 'externalTrafficPolicy', 'Cluster');
   for (const port of spec.ports ?? []) {

@@ -57,12 +57,15 @@ function connect({ id, address, port }: ToWorker & { kind: 'connect' }): void {
   });
   remote.on('connect', () => {
     open = true;
-    const podAddress = {
-      address: remote.localAddress!,
-      port: remote.localPort!,
-      family: net.isIPv6(remote.localAddress!) ? 6 : 4,
-    } as const; // as the agent answers
-    answer({ kind: 'outcome', id, outcome: { ok: true, podAddress } });
+    // As the agent answers.
+    const end = (address = '', port = 0) => ({
+      address,
+      port,
+      family: net.isIPv6(address) ? (6 as const) : (4 as const),
+    });
+    const podAddress = end(remote.localAddress, remote.localPort);
+    const peerAddress = end(remote.remoteAddress, remote.remotePort);
+    answer({ kind: 'outcome', id, outcome: { ok: true, podAddress, peerAddress } });
   });
 }
 

@@ -156,6 +156,15 @@ describe.skipIf(reason)('an agent next to a pod', () => {
     expect(unknown.code).toBe('ENOTFOUND');
   });
 
+  it('connects from the address of the pod that is asked for, and refuses one that the pod has not got', async () => {
+    const to = { kind: 'tcp', host: '127.0.0.1', port: 5555 } as const;
+    const stream = await link.open({ ...to, localAddress: '127.8.7.6' });
+    expect(stream.answer.podAddress.address).toBe('127.8.7.6');
+    stream.reset('ECONNRESET');
+    expect(await rejection(link.open({ ...to, localAddress: '203.0.113.1' }))).toMatchObject({ code: 'EADDRNOTAVAIL' });
+    expect(await rejection(link.open({ ...to, localAddress: 'pod' }))).toMatchObject({ code: 'BAD_PARAMETERS' });
+  });
+
   it('refuses parameters and methods that the contract does not have, and goes on', async () => {
     const call = link.call.bind(link) as (method: string, params: unknown) => Promise<unknown>;
     expect(await rejection(call('no.method', {}))).toMatchObject({ code: 'UNKNOWN_METHOD' });

@@ -48,7 +48,7 @@ async function relayWith(options: Partial<RelayOptions> = {}) {
   const ask = (port: number) => {
     const id = ++sequence;
     const outcome = new Promise<WireOutcome>((resolve) => outcomes.set(id, resolve));
-    relay.connect(id, '127.0.0.1', port);
+    relay.connect(id, { host: '127.0.0.1', port });
     return { id, outcome };
   };
   return { relay, ask };
@@ -94,7 +94,7 @@ describe('a connection', () => {
   it('that is announced after it was accepted is joined with its stream, and half-closes both ways', async () => {
     const { relay, ask } = await relayWith();
     const { id, outcome } = ask(farPort());
-    expect(await outcome).toEqual({ ok: true, podAddress: { address: '10.1.2.3', port: 40_000, family: 4 } });
+    expect(await outcome).toMatchObject({ ok: true, podAddress: { address: '10.1.2.3', port: 40_000, family: 4 } });
     const socket = await join(relay);
     await sleep(20);
     relay.announce(id, socket.localPort);

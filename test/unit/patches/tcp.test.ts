@@ -22,6 +22,7 @@ const connect = async (options: net.NetConnectOpts): Promise<net.Socket> => {
 };
 
 const podAddress = { address: '10.244.0.9', port: 41_000, family: 4 } as const;
+const peerAddress = { address: POD, port: 5432, family: 4 } as const;
 
 describe('a TCP handle', () => {
   it('is connected to the relay only after the pod is, from the announced port, and shows the names in the pod', async () => {
@@ -38,7 +39,7 @@ describe('a TCP handle', () => {
     await new Promise((resolve) => setTimeout(resolve, 30));
     expect([socket.connecting, accepted, script.held()]).toEqual([true, false, 1]);
     expect(script.asked).toMatchObject([{ address: POD, port: 5432 }]);
-    script.asked[0]!.answer({ ok: true, podAddress });
+    script.asked[0]!.answer({ ok: true, podAddress, peerAddress });
     await once(socket, 'connect');
     expect([socket.remoteAddress, socket.remotePort, socket.localAddress, socket.localPort]).toEqual([
       POD,
@@ -66,6 +67,30 @@ describe('a TCP handle', () => {
     expect(error).toMatchObject({ code: 'EHOSTUNREACH', syscall: 'connect', address: '::ffff:203.0.113.7', port: 1 });
   });
 
+  it.each([
+    ['as the pod’s kernel spells them', 'FD00:0:0::7', ['fd00::7', 'IPv6', 'fd00::9', 'IPv6']],
+    [
+      'in the form of the address that was asked for',
+      '::ffff:203.0.113.7',
+      ['::ffff:203.0.113.7', 'IPv6', '::ffff:10.244.0.9', 'IPv6'],
+    ],
+    ['of whom it was connected to', '::', ['::1', 'IPv6', '::1', 'IPv6']],
+  ])('shows IPv6 names %s', async (_, host, names) => {
+    const relay = net.createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    const script = createScript({ relayPort: (relay.address() as net.AddressInfo).port });
+    install(script);
+    const socket = await connect({ port: 5432, host });
+    const [remote, , local] = names.map((name) => name.replace('::ffff:', ''));
+    const end = (address: string, port: number) => ({ address, port, family: address.includes(':') ? 6 : 4 }) as const;
+    script.asked[0]!.answer({ ok: true, podAddress: end(local!, 41_000), peerAddress: end(remote!, 5432) });
+    await once(socket, 'connect');
+    const { remoteAddress, remoteFamily, localAddress, localFamily } = socket;
+    expect([remoteAddress, remoteFamily, localAddress, localFamily]).toEqual(names);
+    socket.destroy();
+    relay.close();
+  });
+
   it('takes an error it does not know for ECONNREFUSED and says so', async () => {
     const script = createScript();
     install(script);
@@ -86,7 +111,7 @@ describe('a TCP handle', () => {
     await once(socket, 'close');
     expect([script.asked[0]!.aborted, script.held()]).toEqual([true, 0]);
     script.asked[0]!.answer({ ok: false, code: 'ECONNREFUSED' });
-    script.asked[0]!.answer({ ok: true, podAddress });
+    script.asked[0]!.answer({ ok: true, podAddress, peerAddress });
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect([events, script.held(), script.asked[0]!.sourcePort]).toEqual([['close'], 0, undefined]);
   });
@@ -120,13 +145,37 @@ describe('a TCP handle', () => {
     expect([...held, script.held()]).toEqual([1, 0, 1, 0]);
   });
 
-  it('may be bound to an address that only the pod has', async () => {
-    const script = createScript();
-    install(script);
-    const socket = await connect({ host: POD, port: 1, localAddress: '10.244.0.9' });
-    socket.on('error', () => {});
-    expect(script.asked).toHaveLength(1);
+  it.each([
+    ['10.244.0.9', POD, 0],
+    ['fd00::9', 'fd00::7', 0],
+    ['fd00::9', 'fd00::7', 18_993],
+    ['::1', '::1', 0],
+  ])(
+    'may be bound to an address of the pod, which is asked to connect from it: %s',
+    async (localAddress, host, localPort) => {
+      const relay = net.createServer((socket) => socket.end()).listen(0, '127.0.0.1');
+      await once(relay, 'listening');
+      const script = createScript({ relayPort: (relay.address() as net.AddressInfo).port });
+      install(script);
+      const socket = await connect({ host, port: 1, localAddress, localPort });
+      expect(script.asked).toMatchObject([{ address: host, port: 1, localAddress }]);
+      script.asked[0]!.answer({ ok: true, podAddress, peerAddress });
+      await once(socket, 'connect');
+      if (localPort > 0) expect(script.asked[0]!.sourcePort).toBe(localPort);
+      socket.destroy();
+      relay.close();
+    },
+  );
+
+  it('is bound to ::1 here where it stays here', async () => {
+    const server = net.createServer((socket) => socket.end(`${socket.remoteAddress}`)).listen(0, '::1');
+    await once(server, 'listening');
+    install(createScript({ verdict: { kind: 'bypass', reason: 'own-listener' } }));
+    const { port } = server.address() as net.AddressInfo;
+    const socket = await connect({ host: '::1', port, localAddress: '::1' });
+    expect(String((await once(socket, 'data'))[0])).toBe('::1');
     socket.destroy();
+    server.close();
   });
 
   it('fails to connect and to listen here on an address that only the pod has', async () => {

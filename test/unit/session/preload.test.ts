@@ -146,7 +146,9 @@ describe('child processes and threads', () => {
     const stale = `/tmp/mirrord-nowhere/control:${'a'.repeat(64)}`;
     const { code, stderr, stdout } = await preload(['-e', 'console.log("ran")'], { MIRRORD_SESSION: stale });
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^mirrord: ATTACH_FAILED: .*\n\n.*without MIRRORD_SESSION and with a target of its own \(MIRRORD_TARGET\)/);
+    expect(stderr).toMatch(
+      /^mirrord: ATTACH_FAILED: .*\n\n.*without MIRRORD_SESSION and with a target of its own \(MIRRORD_TARGET\)/,
+    );
     expect(stderr).not.toContain('a'.repeat(64));
   });
 });

@@ -31,7 +31,7 @@ export class IptablesHolder implements RuleHolder {
       holder.#started = true;
       return holder;
     } catch (error) {
-      holder.close();
+      void holder.close();
       throw error;
     }
   }
@@ -45,10 +45,22 @@ export class IptablesHolder implements RuleHolder {
     await this.#replace(redirects);
   }
 
-  close(): void {
+  /** The cleaner has to come to its end first: when a container ends, so do all its processes, and what is left of the rules stays. */
+  close(): Promise<void> {
     this.#closed = true;
-    this.#cleaner?.stdin?.end();
     this.#inUse?.close();
+    const cleaner = this.#cleaner;
+    if (!cleaner || cleaner.exitCode !== null || cleaner.signalCode !== null) return Promise.resolve();
+    return new Promise((resolve) => {
+      const limit = setTimeout(resolve, COMMAND_LIMIT_MS);
+      for (const event of ['exit', 'error']) {
+        cleaner.once(event, () => {
+          clearTimeout(limit);
+          resolve();
+        });
+      }
+      cleaner.stdin?.end();
+    });
   }
 
   async #replace(redirects: Redirect[]): Promise<void> {

@@ -20,7 +20,7 @@ export class NftHolder implements RuleHolder {
       await holder.replace([]);
       return holder;
     } catch (error) {
-      holder.close();
+      void holder.close();
       throw error;
     }
   }
@@ -33,7 +33,7 @@ export class NftHolder implements RuleHolder {
     await Promise.all([this.#redirect(redirects), this.#keep()]);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
     this.#redirecting?.close();
     this.#keeping?.close();

@@ -27,8 +27,8 @@ export interface HolderOptions {
 export interface RuleHolder {
   /** All rules from now on, in one step. Connections that were redirected before stay so. Rejects with a MirrordError. */
   replace(redirects: Redirect[]): Promise<void>;
-  /** Takes everything away, which cuts connections that are still redirected. */
-  close(): void;
+  /** Takes everything away, which cuts connections that are still redirected. Resolves when it is gone, or can be left to the kernel. */
+  close(): Promise<void>;
 }
 
 /** Only a first packet: any other one of a connection from before the rule would be taken away from the application. */
