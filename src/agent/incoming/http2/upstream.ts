@@ -1,38 +1,23 @@
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  type OutgoingHttpHeaders,
-  type Settings,
-} from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { isSessionOver } from '../stream-duplex';
-import { StreamNumbers } from './goaway';
 import { LIMITS, SETTINGS } from './limits';
 
 /** An HTTP/2 session over a connection that is being made. */
 export class Http2Upstream {
   /** Rejects as the connection does. */
   readonly ready: Promise<void>;
-  readonly numbers = new StreamNumbers();
-  /** The server takes no more requests: its code, and the last stream it has looked at. May come more than once. */
-  onGoaway: (code: number, lastStream: number, data?: Uint8Array) => void = () => {};
-  onClose: () => void = () => {};
+  /** Requests that were sent and are not done. */
+  open = 0;
   #session: ClientHttp2Session | undefined;
-  readonly #said: Promise<Settings | undefined>;
-  #say: (settings: Settings | undefined) => void = () => {};
   #closed = false;
   #isOver = false;
 
   constructor(connecting: Promise<Duplex>) {
-    this.#said = new Promise((resolve) => {
-      this.#say = resolve;
-    });
     this.ready = connecting.then((socket) => this.#start(socket));
     // It is asked for after other things that may take a while.
     this.ready.catch(() => {
       this.#closed = true;
-      this.#say(undefined);
     });
   }
 
@@ -45,24 +30,10 @@ export class Http2Upstream {
     return this.#isOver;
   }
 
-  /** What the server has said first; undefined when it has said nothing within `limitMs`, or cannot be reached. */
-  settings(limitMs: number): Promise<Settings | undefined> {
-    return new Promise((resolve) => {
-      const limit = setTimeout(() => resolve(undefined), limitMs);
-      this.#said.then((settings) => {
-        clearTimeout(limit);
-        resolve(settings);
-      });
-    });
-  }
-
-  /** Requests that were sent and are not done. */
-  open = 0;
-
-  /** Only after `ready`. */
+  /** Only after `ready`. Throws what Node does for headers it does not send. */
   request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {
-    this.open += 1;
     const stream = this.#session!.request(headers, { endStream, waitForTrailers: !endStream });
+    this.open += 1;
     stream.once('close', () => {
       this.open -= 1;
     });
@@ -77,7 +48,6 @@ export class Http2Upstream {
   #start(socket: Duplex): void {
     if (this.#closed) {
       socket.destroy();
-      this.#say(undefined);
       return;
     }
     socket.on('error', (error) => {
@@ -90,13 +60,9 @@ export class Http2Upstream {
     });
     session
       .on('error', () => {})
-      .once('remoteSettings', (settings) => this.#say(settings))
-      .on('goaway', (code: number, lastStream: number, data?: Uint8Array) => this.onGoaway(code, lastStream, data))
       .on('close', () => {
         this.#closed = true;
-        this.#say(undefined);
         socket.destroy();
-        this.onClose();
       });
     this.#session = session;
   }

@@ -1,40 +1,10 @@
 import { createServer as createHttp2Server } from 'node:http2';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { StreamNumbers } from '../../../../src/agent/incoming/http2/goaway';
 import { until, whyNot } from '../pod-node';
 import { deliverTo, listening } from './developer';
 import { type Client, type IncomingWorld, POD_IP, startIncomingWorld } from './world';
 
 const reason = whyNot();
-
-describe('the last stream that a caller is told of', () => {
-  const numbers = (...pairs: [theirs: number, callers: number][]) => {
-    const made = new StreamNumbers();
-    for (const [theirs, callers] of pairs) made.note(theirs, callers);
-    return made;
-  };
-
-  it('leaves out those that the server has not looked at, and no others', () => {
-    const four = numbers([1, 1], [3, 3], [5, 7], [7, 9]);
-    expect(four.lastSeen(7, 9)).toBe(9);
-    expect(four.lastSeen(5, 9)).toBe(7);
-    expect(four.lastSeen(3, 9)).toBe(5);
-    expect(four.lastSeen(1, 9)).toBe(5);
-    expect(four.lastSeen(0, 9)).toBe(5);
-    expect(numbers([1, 1], [3, 3]).lastSeen(0, 3)).toBe(0);
-  });
-
-  it('stands above one that was not looked at when a later one was served by somebody else', () => {
-    expect(numbers([1, 1], [3, 3]).lastSeen(1, 5)).toBe(5);
-  });
-
-  it('is open where the server has not made up its mind, and found among very many', () => {
-    expect(numbers([1, 1]).lastSeen(2 ** 31 - 1, 1)).toBe(2 ** 31 - 1);
-    const many = numbers();
-    for (let number = 1; number < 20_000; number += 2) many.note(number, number + 10);
-    expect(many.lastSeen(19_997, 20_009)).toBe(20_007);
-  });
-});
 
 /** Runs in a peer: requests by `:path` in turn on one session; gives all that it said, in order. */
 const converse = ({ args, require }: any): Promise<string[]> =>
@@ -45,6 +15,11 @@ const converse = ({ args, require }: any): Promise<string[]> =>
     session.on('goaway', (code: number, last: number, data?: Buffer) =>
       said.push(`goaway ${code} ${last} ${data ?? ''}`),
     );
+    session.on('stream', (pushed: any, headers: any) => {
+      let text = '';
+      pushed.on('data', (chunk: Buffer) => (text += chunk));
+      pushed.on('close', () => said.push(`pushed ${headers[':path']} ${text}`));
+    });
     session.on('close', () => {
       said.push('closed');
       resolve(said);
@@ -106,7 +81,7 @@ const tunnel = ({ args, require }: any): Promise<Record<string, unknown>> =>
     setTimeout(() => resolve({ error: 'time-out' }), 10_000);
   });
 
-/** A server that answers tunnels of its path, and tells whether it may push; the same in the pod and at the developer's. */
+/** A server that answers tunnels of its path, and pushes; the same in the pod and at the developer's. */
 const serve = ({ args, require }: any) => {
   const server = require('node:http2').createServer({ settings: { enableConnectProtocol: args.allowed } });
   server.on('stream', (stream: any, headers: any) => {
@@ -133,8 +108,14 @@ const serve = ({ args, require }: any) => {
         }),
       );
     } else if (path === '/pushes') {
-      stream.respond({ ':status': 200 });
-      stream.end(`${args.name} may push: ${stream.pushAllowed}`);
+      if (!stream.pushAllowed) return stream.close(8);
+      stream.pushStream({ ':path': '/pushed' }, (_error: unknown, pushed: any) => {
+        pushed.on('error', () => {});
+        pushed.respond({ ':status': 200 });
+        pushed.end(`${args.name} pushes`);
+        stream.respond({ ':status': 200 });
+        stream.end('asked for');
+      });
     } else if (path === '/leaves') {
       stream.respond({ ':status': 200 });
       stream.session.goaway(0, stream.id, Buffer.from('bye'));
@@ -264,7 +245,11 @@ describe.skipIf(reason)('a session of HTTP/2 whose requests are looked at', () =
     );
   });
 
-  it('tells the pod’s server not to push', async () => {
-    expect((await talk([['/pushes'], ['/leaves']]))[0]).toBe('/pushes pod may push: false');
+  it('gets what the pod’s server pushes, beside what others answer', async () => {
+    const said = await talk([['/mine'], ['/pushes'], ['/mine', '/pushes'], ['/leaves']]);
+    expect(said.filter((line) => line === 'pushed /pushed pod pushes')).toHaveLength(2);
+    expect(said.filter((line) => line === '/pushes asked for')).toHaveLength(2);
+    expect(said.filter((line) => line === '/mine developer')).toHaveLength(2);
+    expect(said.at(-1)).toBe('closed');
   });
 });
