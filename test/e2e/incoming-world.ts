@@ -1,8 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import {
   apply,
   configMap,
@@ -12,6 +9,7 @@ import {
   service,
   waitForDeployment,
 } from '../support/cluster';
+import { freePorts } from '../support/free-ports';
 import { cli, clusterEnv, preload } from '../support/spawn-app';
 import { type Running, startRunning } from './running';
 
@@ -128,21 +126,6 @@ export async function createIncomingWorld(prefix: string): Promise<IncomingWorld
       await drop();
     },
   };
-}
-
-/**
- * The first of some ports in a row that the developer's app can have on this machine, where others test as well: none that the
- * system gives away, nor of those on which an agent takes connections.
- */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    const base = randomInt(20_000, 30_000);
-    const servers = Array.from({ length: count }, () => createServer());
-    const listening = servers.map((server, index) => once(server.listen(base + index), 'listening'));
-    const all = await Promise.allSettled(listening);
-    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-    if (all.every(({ status }) => status === 'fulfilled')) return base;
-  }
 }
 
 /** The app too, where another process has started it. */

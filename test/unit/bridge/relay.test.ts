@@ -6,6 +6,7 @@ import { type Relay, type RelayOptions, startRelay } from '../../../src/bridge/r
 import { dialSocket } from '../../../src/tunnel/transports/socket';
 import { connectTunnel, type Tunnel } from '../../../src/tunnel/tunnel';
 import { type ScriptedAgent, startScriptedAgent, TOKEN } from '../../support/bridge/scripted-agent';
+import { freePorts } from '../../support/free-ports';
 
 let agent: ScriptedAgent;
 let link: Tunnel;
@@ -65,13 +66,7 @@ async function join(relay: Relay): Promise<Socket & { localPort: number }> {
 
 const farPort = () => (far.address() as AddressInfo).port;
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
+const freePort = () => freePorts(1);
 
 /** Chooses a free source port, so that it can be announced before it is used. */
 async function joinFromAnnounced(relay: Relay, id: number): Promise<Socket> {

@@ -3,7 +3,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { expect, it } from 'vitest';
 import { CLIENT, POD } from '../../support/bridge/scripted-incoming';
-import { freePorts, useApps } from './world';
+import { twoPorts, useApps } from './world';
 
 const apps = useApps();
 
@@ -35,7 +35,7 @@ const httpApp = (port: number, host = '') => `
   server.listen(${port}${host && `, ${JSON.stringify(host)}`}, () => say({ address: server.address() }));`;
 
 it('delivers what connects to the pod to the server of the app, under the name of the real client', async () => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(httpApp(port), options(port, podPort));
   expect(await app.next()).toEqual({ address: { address: '::', family: 'IPv6', port } });
   expect(JSON.parse((await get(POD, podPort)).body)).toEqual({
@@ -56,7 +56,7 @@ it.each([
   ['0.0.0.0', CLIENT.address, 'IPv4'],
   ['::1', `::ffff:${CLIENT.address}`, 'IPv6'],
 ])('finds a server that listens on %s', async (host, remoteAddress, remoteFamily) => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(httpApp(port, host), options(port, podPort));
   await app.next();
   expect(JSON.parse((await get(POD, podPort)).body)).toMatchObject({
@@ -67,7 +67,7 @@ it.each([
 });
 
 it('subscribes before the server says that it listens', async () => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(
     `require('node:net').createServer().listen(${port}, () => { say('listening'); process.stdin.on('data', () => {}); });`,
     options(port, podPort),
@@ -77,7 +77,7 @@ it('subscribes before the server says that it listens', async () => {
 });
 
 it('passes on half-close and reset, both ways', async () => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(
     `
     require('node:net').createServer({ allowHalfOpen: true }, (socket) => {
@@ -114,7 +114,7 @@ it('passes on half-close and reset, both ways', async () => {
 });
 
 it('stops new connections when the server is closed and keeps those that are open', async () => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(
     `
     const open = () => {
@@ -160,7 +160,7 @@ it('stops new connections when the server is closed and keeps those that are ope
 });
 
 it('gives the pod’s clients a mirror’s silence: the app gets their bytes, its answers are dropped', async () => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(
     `
     require('node:net').createServer((socket) => {
@@ -183,7 +183,7 @@ it('gives the pod’s clients a mirror’s silence: the app gets their bytes, it
 });
 
 it('delivers an answer that the app gives as its last deed', async () => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(
     `require('node:http').createServer((request, response) => {
        response.end('bye', () => process.exit(0));

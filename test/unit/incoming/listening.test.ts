@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it } from 'vitest';
 import { CLIENT, POD, SILENT_PORT, TAKEN_PORT } from '../../support/bridge/scripted-incoming';
-import { freePorts, useApps } from './world';
+import { twoPorts, useApps } from './world';
 
 const apps = useApps();
 
@@ -13,6 +13,8 @@ const server = (listen: string) =>
 async function read(port: number, host: string): Promise<string> {
   const socket = net.connect(port, host);
   let text = '';
+  // Within the time of the test, so that it can say where it stood.
+  socket.setTimeout(8_000, () => socket.destroy(new Error(`${host}:${port} has not ended after "${text}"`)));
   for await (const chunk of socket) text += chunk;
   return text;
 }
@@ -26,7 +28,7 @@ it.each([
   ['loopback, where that is left alone', "PORT, '127.0.0.1'", { ignoreLocalhost: true }],
   ['anything, where incoming traffic is off', 'PORT', { mode: 'off' }],
 ])('leaves a server on %s alone', async (_name, listen, incoming) => {
-  const [port] = await freePorts();
+  const [port] = await twoPorts();
   const fill = (text: string) => text.replaceAll('"PORT"', String(port)).replaceAll('PORT', String(port));
   const app = apps.start(server(fill(listen)), {
     incoming: { mode: 'steal', ...JSON.parse(fill(JSON.stringify(incoming))) },
@@ -41,7 +43,7 @@ it.each([
   ['a handle', 'handle'],
   ['a descriptor', '{ fd: handle.fd }'],
 ])('takes the traffic for a server on %s that was bound before', async (_name, given) => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const app = apps.start(
     `const { TCP, constants } = process.binding('tcp_wrap');
      const handle = new TCP(constants.SERVER);
@@ -54,8 +56,8 @@ it.each([
 });
 
 it('gives each of several servers its port, and asks nothing for the inspector', async () => {
-  const [port, podPort] = await freePorts();
-  const [second, podSecond] = await freePorts();
+  const [port, podPort] = await twoPorts();
+  const [second, podSecond] = await twoPorts();
   const before = (await subscribedTo()).length;
   const app = apps.start(
     `require('node:inspector').open(0);
@@ -88,7 +90,7 @@ it('subscribes to nothing for Unix sockets', async () => {
 });
 
 it('opens the port of listen_ports and shows the one that was asked for', async () => {
-  const [asked, opened] = await freePorts();
+  const [asked, opened] = await twoPorts();
   const app = apps.start(
     `${server(String(asked))}
      server.once('listening', () => require('node:net').connect(${asked}, '127.0.0.1').on('data', (text) => say(String(text))));`,
@@ -104,7 +106,7 @@ it('opens the port of listen_ports and shows the one that was asked for', async 
 });
 
 it.runIf(process.getuid?.() === 0)('opens a privileged port elsewhere when it may not be opened', async () => {
-  const [, podPort] = await freePorts();
+  const [, podPort] = await twoPorts();
   const app = apps.start(`process.setgid(65534); process.setuid(65534); ${server('81')}`, {
     incoming: { mode: 'steal', portMapping: [[81, podPort]] },
   });
@@ -126,7 +128,7 @@ it('keeps Node’s error for a port that is taken', async () => {
 });
 
 it('says why a port of the pod is not had, and lets the app go on', async () => {
-  const [port] = await freePorts();
+  const [port] = await twoPorts();
   const app = apps.start(server(String(port)), { incoming: { mode: 'steal', portMapping: [[port, TAKEN_PORT]] } });
   expect(await app.next()).toMatchObject({ port });
   expect(await read(port, '127.0.0.1')).toMatch(/^hello/);
@@ -135,7 +137,7 @@ it('says why a port of the pod is not had, and lets the app go on', async () => 
 });
 
 it('ends the app when that is configured', async () => {
-  const [port] = await freePorts();
+  const [port] = await twoPorts();
   const app = apps.start(server(String(port)), {
     incoming: { mode: 'steal', portMapping: [[port, TAKEN_PORT]], onFailure: 'exit' },
   });
@@ -144,7 +146,7 @@ it('ends the app when that is configured', async () => {
 });
 
 it('does not wait for ever for an agent that says nothing', { timeout: 40_000 }, async () => {
-  const [port] = await freePorts();
+  const [port] = await twoPorts();
   const app = apps.start(server(String(port)), { incoming: { mode: 'steal', portMapping: [[port, SILENT_PORT]] } });
   const address = await app.next();
   expect(address).toMatchObject({ port });
@@ -153,7 +155,7 @@ it('does not wait for ever for an agent that says nothing', { timeout: 40_000 },
 });
 
 it('subscribes once for a cluster, whose workers see the real client', async () => {
-  const [port, podPort] = await freePorts();
+  const [port, podPort] = await twoPorts();
   const before = (await subscribedTo()).length;
   const app = apps.start(
     `const cluster = require('node:cluster');
@@ -179,8 +181,8 @@ it('subscribes once for a cluster, whose workers see the real client', async () 
 });
 
 it('subscribes for child processes and threads of the app, each by a session of its own', async () => {
-  const [port, podPort] = await freePorts();
-  const [second, podSecond] = await freePorts();
+  const [port, podPort] = await twoPorts();
+  const [second, podSecond] = await twoPorts();
   const app = apps.start(
     `const body = (port) => \`require('node:net').createServer((socket) => socket.end('hello ' + socket.remotePort)).listen(\${port}, () => console.log('1'))\`;
      require('node:child_process').spawn(process.execPath, ['-e', body(${port})], { stdio: 'inherit' });

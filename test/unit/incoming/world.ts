@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type AgentThread, startAgentThread } from '../../support/bridge/agent-thread';
 import { type Bundles, buildBundles } from '../../support/bridge/bundles';
+import { freePorts } from '../../support/free-ports';
 
 export interface App {
   /** The next line that is a JSON value, parsed. */
@@ -131,17 +131,8 @@ function watch(child: ChildProcess): App {
   };
 }
 
-/** Two ports that nobody uses at this moment: one for the app, one for the scripted pod. */
-export async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()];
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number];
+/** Two ports that nobody uses: one for the app, one for the scripted pod. */
+export async function twoPorts(): Promise<[number, number]> {
+  const first = await freePorts(2);
+  return [first, first + 1];
 }
