@@ -36,8 +36,8 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
     });
     for (const text of warnings) context.progress({ type: 'warn', step: 'config', text });
     const { signal } = context;
-    const progress = loadAheadOnce(context.progress);
     const reaper = new Reaper();
+    const progress = loadAheadOnce(context.progress, reaper);
     const start = (guard: (job: GuardedJob) => void) => startAgent(config, progress, signal, guard, files?.kubeconfig);
     const agent = await bringUpAgent(config, { progress, signal, reaper, tell: progress, start });
     try {
@@ -61,23 +61,24 @@ export function ownerBoot(overrides: ConfigOverrides, { expectsChildren, termina
 const USED_LATER = ['node:cluster', 'node:child_process', 'node:v8'];
 
 /** Begins to load what the later steps need when the first request leaves. */
-function loadAheadOnce(tell: Progress): Progress {
+function loadAheadOnce(tell: Progress, reaper: Reaper): Progress {
   let begun = false;
   return (event) => {
     tell(event);
     if (begun || event.step === 'cluster') return;
     begun = true;
-    loadAhead();
+    loadAhead(reaper);
   };
 }
 
 /** While answers of the cluster are on their way, in pieces so that none waits for long. */
-function loadAhead(): void {
+function loadAhead(reaper: Reaper): void {
   const pieces = [
     () => import('../kube/dial-channels'),
     () => import('../tunnel/tunnel'),
     () => import('./open-session'),
     ...USED_LATER.map((name) => async () => process.getBuiltinModule(name)),
+    async () => reaper.prepare(),
   ];
   const next = () =>
     void pieces

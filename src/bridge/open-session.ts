@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { ResolvedConfig } from '../config/types';
 import type { Progress, ProgressEvent } from '../kube/types';
 import type { AgentLink } from '../protocol/session-types';
@@ -60,8 +59,8 @@ export async function openSession(
       agent.link.call('info', {}),
       env.enabled ? agent.link.call('env', { include: env.include, exclude: env.exclude }) : undefined,
     ] as const;
-    // While the answers are on their way: the fork of the helper that guards the folder blocks for milliseconds.
-    listening = setImmediate().then(listen);
+    // While the answers are on their way. The frames leave in a microtask, before the helper is forked, should it not run yet.
+    listening = Promise.resolve().then(listen);
     const [control, info, pod] = await Promise.all([listening, ...asked]);
     facts = { target: handle.handoff.target, info: info.result, feature: config.feature };
     if (expectsChildren) spare.prepare();

@@ -33,8 +33,8 @@ export class Reaper {
     this.#file = file;
   }
 
-  /** Starts the helper, should it not run yet: a fork, which blocks for milliseconds. */
-  #prepare(): void {
+  /** Starts the helper, should it not run yet: a fork blocks for milliseconds, best spent while an answer is on its way. */
+  prepare(): void {
     if (this.#child) return;
     if (process.platform === 'win32') this.#start(process.execPath, [this.#file]);
     else this.#start('/bin/sh', ['-c', SCRIPT, process.execPath, this.#file]);
@@ -60,7 +60,7 @@ export class Reaper {
   }
 
   #say(line: string): void {
-    this.#prepare();
+    this.prepare();
     const stdin = this.#child?.stdin;
     if (stdin?.writable) stdin.write(`${line}\n`);
   }
