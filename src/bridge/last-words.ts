@@ -12,6 +12,8 @@ export interface LastWordsLimits {
   limitMs: number;
   /** Milliseconds without a byte moving after which nobody takes the rest. */
   stallMs: number;
+  /** Bytes that have left their streams and not this process. */
+  unsent?: () => number;
   /** It goes on: called while something waits, at the beginning and whenever bytes have moved. */
   onProgress?: () => void;
 }
@@ -29,12 +31,12 @@ export type LastWords = 'at once' | 'after a while' | 'given up';
 export async function deliverLastWords(
   accepted: ReadonlySet<Socket>,
   joined: ReadonlyMap<Socket, MuxStream>,
-  { limitMs, stallMs, onProgress = () => {} }: LastWordsLimits,
+  { limitMs, stallMs, unsent = () => 0, onProgress = () => {} }: LastWordsLimits,
 ): Promise<LastWords> {
   const until = performance.now() + limitMs;
-  const queued = () => [...joined.values()].reduce((sum, stream) => sum + stream.queued, 0);
+  const queued = () => [...joined.values()].reduce((sum, stream) => sum + stream.queued, unsent());
   const read = () => [...joined.keys()].reduce((sum, socket) => sum + socket.bytesRead, accepted.size);
-  const waits = () => [...joined].some(([socket, stream]) => socket.isPaused() || stream.queued > 0);
+  const waits = () => unsent() > 0 || [...joined].some(([socket, stream]) => socket.isPaused() || stream.queued > 0);
   let waited = false;
 
   async function settle(): Promise<boolean> {

@@ -60,6 +60,10 @@ export class LastingLink implements AgentLink {
     this.#use(first);
   }
 
+  get unsent(): number {
+    return this.#link?.unsent ?? 0;
+  }
+
   /** Whether another agent is being looked for. */
   get renewing(): boolean {
     return this.#renewing;

@@ -8,7 +8,7 @@ import type { ConnectTarget, WireOutcome } from './messages';
 
 export interface RelayOptions {
   /** The link to open streams on; asked for each time, as it may be replaced. */
-  link: () => Pick<AgentLink, 'open'>;
+  link: () => Pick<AgentLink, 'open' | 'unsent'>;
   /** What became of a connection the app asked for. */
   report: (id: number, outcome: WireOutcome) => void;
   /**
@@ -146,7 +146,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
         announced.delete(source);
       }
     },
-    finish: (limits: LastWordsLimits) => deliverLastWords(sockets, joined, limits),
+    finish: (limits: LastWordsLimits) =>
+      deliverLastWords(sockets, joined, { ...limits, unsent: () => link().unsent ?? 0 }),
     close() {
       server.close();
       for (const id of [...opening.keys(), ...opened.keys()]) relay.abort(id);

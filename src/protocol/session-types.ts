@@ -72,6 +72,8 @@ export interface AgentLink {
    * those there are and those to come. `pod` names the target's pod of all but the first.
    */
   onAgent?(handler: AgentHandler): void;
+  /** Bytes given to the transport that this process still holds. */
+  readonly unsent?: number;
   /** Ends the session for good: GOAWAY, then the transport. */
   close(): Promise<void>;
   /** Settles when the session is over: undefined after close(), else the reason. */

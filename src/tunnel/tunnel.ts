@@ -99,6 +99,10 @@ export class Tunnel implements AgentLink {
     return this.#state;
   }
 
+  get unsent(): number {
+    return this.#transport?.writableLength ?? 0;
+  }
+
   /** Counts for tests and diagnosis. */
   get stats(): Connection['stats'] {
     return this.#connection.stats;
